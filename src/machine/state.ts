@@ -1,0 +1,126 @@
+/** All that decisions are made from, and the indexes that make them cheap with ten thousand tasks. */
+import { compareTaskIds, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import type { SessionFile } from "../model/session.ts";
+import type { Task } from "../model/task.ts";
+import type { Instant } from "../model/time.ts";
+import type { Breaker, Run } from "../model/transition.ts";
+
+export interface State {
+  sessions: Map<SessionId, Session>;
+  /** Agents that live or may live: at most one for a task. */
+  runs: Map<TaskKey, Run>;
+  /** Accounts at their usage limit, and until when. */
+  limits: Map<string, Instant>;
+  breakers: Map<string, Breaker>;
+  /** The daemon is about to stop: nothing new starts. */
+  draining: boolean;
+}
+
+export interface Session {
+  file: SessionFile;
+  tasks: Map<TaskId, Task>;
+  index: Index;
+}
+
+/** Derived from the tasks; {@link setTask} keeps it true. */
+export interface Index {
+  dependents: Map<TaskId, Set<TaskId>>;
+  children: Map<TaskId, Set<TaskId>>;
+  /** Pending tasks whose dependencies are met, in starting order. */
+  ready: TaskId[];
+  /** Pending tasks with a `next_attempt_at`. */
+  waiting: Set<TaskId>;
+}
+
+export function emptyState(): State {
+  return { sessions: new Map(), runs: new Map(), limits: new Map(), breakers: new Map(), draining: false };
+}
+
+export function emptySession(file: SessionFile): Session {
+  return { file, tasks: new Map(), index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set() } };
+}
+
+/** Whether a task that waits for `dependency` may go on: a failed one releases only with `continue_on_error`. */
+export function releases(dependency: Task | undefined): boolean {
+  if (!dependency) return false;
+  if (dependency.status === "completed") return true;
+  return (
+    dependency.status === "blocked" &&
+    dependency.execution.continue_on_error === true &&
+    FINAL_FAILURES.has(dependency.execution.reason ?? "")
+  );
+}
+
+const FINAL_FAILURES = new Set(["failed", "timeout", "stalled", "budget", "verify", "conflict", "auth", "invalid"]);
+
+export function isReady(task: Task, taskOf: (id: TaskId) => Task | undefined): boolean {
+  return task.status === "pending" && task.relations.dependencies.every((id) => releases(taskOf(id)));
+}
+
+/** Starting order: higher priority first, then lower id. */
+export function startsBefore(a: Task, b: Task): number {
+  return (b.execution.priority ?? 0) - (a.execution.priority ?? 0) || compareTaskIds(a.id, b.id);
+}
+
+/** Puts a task in its session, or takes it out (null), and brings the indexes up to date. */
+export function setTask(session: Session, id: TaskId, task: Task | null): void {
+  const { tasks, index } = session;
+  const old = tasks.get(id);
+  if (old) {
+    removeReady(session, old);
+    index.waiting.delete(id);
+    for (const dependency of old.relations.dependencies) index.dependents.get(dependency)?.delete(id);
+    if (old.relations.parent) index.children.get(old.relations.parent)?.delete(id);
+  }
+  if (task) {
+    tasks.set(id, task);
+    for (const dependency of task.relations.dependencies) addTo(index.dependents, dependency, id);
+    if (task.relations.parent) addTo(index.children, task.relations.parent, id);
+    if (task.status === "pending" && task.execution.next_attempt_at) index.waiting.add(id);
+    if (isReady(task, (other) => tasks.get(other))) insertReady(session, task);
+  } else {
+    tasks.delete(id);
+  }
+  if (releases(old) !== releases(task ?? undefined)) {
+    for (const dependent of index.dependents.get(id) ?? []) {
+      const waiting = tasks.get(dependent);
+      if (!waiting) continue;
+      removeReady(session, waiting);
+      if (isReady(waiting, (other) => tasks.get(other))) insertReady(session, waiting);
+    }
+  }
+}
+
+export function runOf(state: State, session: SessionId, id: TaskId): Run | undefined {
+  return state.runs.get(taskKey(session, id));
+}
+
+function addTo(map: Map<TaskId, Set<TaskId>>, key: TaskId, value: TaskId): void {
+  const set = map.get(key);
+  if (set) set.add(value);
+  else map.set(key, new Set([value]));
+}
+
+function insertReady(session: Session, task: Task): void {
+  session.index.ready.splice(placeOf(session, task), 0, task.id);
+}
+
+function removeReady(session: Session, task: Task): void {
+  const { ready } = session.index;
+  const place = placeOf(session, task);
+  if (ready[place] === task.id) ready.splice(place, 1);
+}
+
+/** Where the task stands, or would stand, in `ready`. */
+function placeOf(session: Session, task: Task): number {
+  const { ready } = session.index;
+  let low = 0;
+  let high = ready.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const other = session.tasks.get(ready[middle] as TaskId);
+    if (other && other.id !== task.id && startsBefore(other, task) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

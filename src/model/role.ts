@@ -1,0 +1,49 @@
+/** What kind of agent works on a task. SPEC section 6. */
+
+export const RUNNERS = ["claude", "command", "human", "scripted"] as const;
+export type RunnerKind = (typeof RUNNERS)[number];
+
+export const PERMISSION_MODES = ["default", "manual", "acceptEdits", "dontAsk", "plan", "auto", "bypassPermissions"] as const;
+export type PermissionMode = (typeof PERMISSION_MODES)[number];
+
+/** A role as read from its markdown file: the front matter, and the body as the system prompt. */
+export interface Role {
+  name: string;
+  description: string;
+  runner: RunnerKind;
+  model?: string;
+  effort?: string;
+  /** Claude Code's tool names; absent means the default set. */
+  tools?: string[];
+  allowed_tools?: string[];
+  disallowed_tools?: string[];
+  permission_mode?: PermissionMode;
+  isolation?: "worktree" | "none";
+  max_turns?: number;
+  timeout?: string;
+  /** Shell command of a `command` role. */
+  command?: string;
+  /** File that a `scripted` role plays. */
+  script?: string;
+  /** Names of environment variables to pass. */
+  env?: string[];
+  /** The body: what the agent is told about itself. */
+  prompt: string;
+  /** `built-in` or the file it was read from. */
+  origin: string;
+}
+
+/** Roles that need no file: `human` waits for a response, `command` runs `execution.command`. */
+export const BARE_ROLES: readonly Role[] = [
+  { name: "human", description: "A person does it and writes the response file.", runner: "human", prompt: "", origin: "built-in" },
+  { name: "command", description: "A shell command does it.", runner: "command", prompt: "", origin: "built-in" },
+];
+
+const WRITING_TOOLS = new Set(["Bash", "Edit", "Write", "MultiEdit", "NotebookEdit"]);
+
+/** Whether an agent of this role could change files on its own account: decides what may run side by side. */
+export function mayWrite(role: Role): boolean {
+  if (role.runner === "human" || role.runner === "command") return false;
+  if (role.permission_mode === "plan") return false;
+  return role.tools === undefined || role.tools.some((tool) => WRITING_TOOLS.has(tool.replace(/\(.*/, "")));
+}

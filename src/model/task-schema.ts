@@ -1,0 +1,206 @@
+/**
+ * The task file: type, default, JSON Schema and documentation in one (SPEC section 3). `schemas/task.schema.json` and
+ * `schemas/task-drop.schema.json` are generated from here. Import types from `task.ts`; import this file only where a
+ * schema is needed at run time, since it loads the schema library.
+ */
+import Type, { type Static } from "typebox";
+import { FAILURE_CLASSES } from "./failure.ts";
+import { DURATION_PATTERN } from "./time.ts";
+
+export const STATUSES = ["pending", "active", "completed", "blocked", "container"] as const;
+export const TYPES = ["feature", "bugfix", "refactor", "test", "docs"] as const;
+export const ANALYSIS_SOURCES = ["manual", "gemini", "codex", "auto-detected"] as const;
+export const BLOCKED_REASONS = [
+  "failed",
+  "timeout",
+  "stalled",
+  "budget",
+  "verify",
+  "conflict",
+  "auth",
+  "invalid",
+  "untrusted",
+  "awaiting-approval",
+  "awaiting-person",
+  "rejected",
+  "cancelled",
+] as const;
+export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
+
+const text = (description: string) => Type.String({ description });
+const texts = (description: string) => Type.Array(Type.String(), { description, default: [] });
+const oneOf = <const T extends readonly string[]>(values: T, description: string) =>
+  Type.Unsafe<T[number]>({ type: "string", enum: [...values], description });
+const idPattern = "^impl-(0|[1-9]\\d{0,8})(\\.[1-9]\\d{0,8})?$";
+const taskId = (description: string) => Type.String({ pattern: idPattern, description });
+const optional = Type.Optional;
+
+const context = Type.Object(
+  {
+    requirements: texts("What the result must do."),
+    scope: texts("Where the work is."),
+    acceptance: texts("How one sees that it is done."),
+    inherited_from: optional(Type.Union([Type.String(), Type.Null()], { description: "Where this context came from: a session or task." })),
+  },
+  { description: "What the agent has to know." },
+);
+
+const relations = Type.Object(
+  {
+    parent: Type.Union([taskId("The task this one is a part of."), Type.Null()], { description: "From the id: impl-2.1 belongs to impl-2." }),
+    subtasks: Type.Array(taskId("A subtask."), { description: "Kept by Coxswain from the subtasks' ids.", default: [] }),
+    dependencies: Type.Array(taskId("A dependency."), { description: "Tasks that must be completed first.", default: [] }),
+  },
+  { description: "How this task stands to others of its session." },
+);
+
+const lastAttempt = Type.Object(
+  {
+    attempt: Type.Integer({ minimum: 1 }),
+    run_id: Type.Union([Type.String(), Type.Null()]),
+    agent_session: optional(Type.Union([Type.String(), Type.Null()])),
+    started_at: Type.String(),
+    ended_at: optional(Type.Union([Type.String(), Type.Null()])),
+    outcome: optional(Type.Union([Type.String(), Type.Null()], { description: "success, failure, interrupted or stopped; null while it runs." })),
+    error: optional(
+      Type.Union([
+        Type.Object({
+          class: Type.Unsafe<(typeof FAILURE_CLASSES)[number]>({ type: "string", enum: [...FAILURE_CLASSES] }),
+          message: Type.String(),
+          hint: optional(Type.String()),
+          retry_at: optional(Type.String()),
+        }),
+        Type.Null(),
+      ]),
+    ),
+    cost_usd: optional(Type.Union([Type.Number(), Type.Null()])),
+    tokens: optional(
+      Type.Union([
+        Type.Object({
+          input: Type.Number(),
+          output: Type.Number(),
+          cache_read: Type.Number(),
+          cache_write: Type.Number(),
+        }),
+        Type.Null(),
+      ]),
+    ),
+    turns: optional(Type.Union([Type.Number(), Type.Null()])),
+    duration_ms: optional(Type.Union([Type.Number(), Type.Null()])),
+    model: optional(Type.Union([Type.String(), Type.Null()])),
+  },
+  { description: "The latest attempt. Set by Coxswain." },
+);
+
+const execution = Type.Object(
+  {
+    timeout: optional(Type.String({ pattern: DURATION_PATTERN, description: "Wall-clock limit of one attempt, such as 30m." })),
+    max_attempts: optional(Type.Integer({ minimum: 1, maximum: 100, description: "Attempts in all before the task is blocked." })),
+    model: optional(text("Model for this task.")),
+    effort: optional(text("Reasoning effort for this task, as Claude Code names it.")),
+    budget_usd: optional(Type.Number({ exclusiveMinimum: 0, description: "Most that one attempt may cost, in US dollars." })),
+    max_turns: optional(Type.Integer({ minimum: 1, description: "Most turns of one attempt." })),
+    priority: optional(Type.Number({ description: "Higher starts first; default 0." })),
+    isolation: optional(oneOf(["worktree", "none"], "Where the attempt works.")),
+    verify: optional(Type.Array(Type.String({ minLength: 1 }), { description: "Shell commands that must succeed before the task is completed." })),
+    approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
+    approved: optional(Type.Boolean({ description: "true passes the approval, false rejects." })),
+    command: optional(Type.String({ minLength: 1, description: "Shell command of a task whose agent is command." })),
+    prompt_file: optional(text("File in the session's folder whose text is the prompt.")),
+    response_schema: optional(Type.Record(Type.String(), Type.Unknown(), { description: "JSON Schema that the structured answer must satisfy." })),
+    output: optional(text("Name under which later tasks can use the result.")),
+    when: optional(text("Condition for running the task.")),
+    continue_on_error: optional(Type.Boolean({ description: "Dependents start even if this task fails." })),
+    env: optional(Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), { description: "Names of environment variables to pass to the agent." })),
+    attempts: Type.Integer({ minimum: 0, default: 0, description: "Attempts made. Set by Coxswain." }),
+    last_attempt: Type.Union([lastAttempt, Type.Null()], { default: null }),
+    failures: optional(Type.Integer({ minimum: 0, description: "Failures since the last success or a person's retry. Set by Coxswain." })),
+    next_attempt_at: optional(Type.Union([Type.String(), Type.Null()], { description: "When it is tried again. Set by Coxswain; edit it to wait longer or less." })),
+    reason: optional(Type.Union([Type.String(), Type.Null()], { description: "Why it is blocked or waits. Set by Coxswain." })),
+    branch: optional(Type.Union([Type.String(), Type.Null()], { description: "Branch of the work. Set by Coxswain." })),
+    commit: optional(Type.Union([Type.String(), Type.Null()], { description: "Commit of the work. Set by Coxswain." })),
+    source: optional(
+      Type.Object(
+        { file: Type.String(), sha256: Type.String() },
+        { description: "The dropped file this task came from: the same drop again is the same task. Set by Coxswain." },
+      ),
+    ),
+  },
+  { description: "How it is run, and how it went." },
+);
+
+const implementation = Type.Object(
+  {
+    files: Type.Array(
+      Type.Object({
+        path: Type.String(),
+        location: optional(
+          Type.Object({
+            function: optional(Type.String()),
+            lines: optional(Type.String()),
+            description: optional(Type.String()),
+          }),
+        ),
+        original_code: optional(Type.String()),
+        modifications: optional(
+          Type.Object({
+            current_state: optional(Type.String()),
+            proposed_changes: optional(Type.Array(Type.String())),
+            logic_flow: optional(Type.Array(Type.String())),
+            reason: optional(Type.String()),
+            expected_outcome: optional(Type.String()),
+          }),
+        ),
+      }),
+      { default: [] },
+    ),
+    context_notes: Type.Object({
+      dependencies: optional(Type.Array(Type.String())),
+      affected_modules: optional(Type.Array(Type.String())),
+      risks: optional(Type.Array(Type.String())),
+      performance_considerations: optional(Type.String()),
+      error_handling: optional(Type.String()),
+    }),
+    analysis_source: oneOf(ANALYSIS_SOURCES, "Where this guidance came from."),
+  },
+  { description: "Guidance for the work, file by file." },
+);
+
+/** A task as it stands in `.task/`, all ten fields filled in. */
+export const TaskSchema = Type.Object(
+  {
+    $schema: optional(Type.String()),
+    id: taskId("impl-N or impl-N.M."),
+    title: Type.String({ minLength: 1, maxLength: 200, description: "What is to be done, in a sentence." }),
+    status: oneOf(STATUSES, "Where it stands. Set blocked back to pending to run it again."),
+    type: oneOf(TYPES, "Kind of work."),
+    agent: Type.String({ minLength: 1, maxLength: 100, description: "A role, human, or command." }),
+    paths: Type.String({ description: "Concrete files and folders, ; between, relative to the repository's root." }),
+    context,
+    relations,
+    execution,
+    implementation,
+  },
+  { $id: "task.schema.json", title: "Coxswain task", description: "A task in .workflow/<session>/.task/." },
+);
+
+/** What a person drops: only `title` is required, every other part may be missing. */
+export const TaskDropSchema = Type.Object(
+  {
+    $schema: optional(Type.String()),
+    id: optional(TaskSchema.properties.id),
+    title: TaskSchema.properties.title,
+    status: optional(TaskSchema.properties.status),
+    type: optional(TaskSchema.properties.type),
+    agent: optional(TaskSchema.properties.agent),
+    paths: optional(TaskSchema.properties.paths),
+    context: optional(Type.Partial(context)),
+    relations: optional(Type.Partial(relations)),
+    execution: optional(Type.Partial(execution)),
+    implementation: optional(Type.Partial(implementation)),
+  },
+  { $id: "task-drop.schema.json", title: "Coxswain task drop", description: "What may be dropped into .workflow/inbox/ or a session's .task/." },
+);
+
+export type TaskShape = Static<typeof TaskSchema>;
+export type TaskDropShape = Static<typeof TaskDropSchema>;

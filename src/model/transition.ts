@@ -1,0 +1,90 @@
+/** What happens to tasks and sessions, and what the daemon is asked to do about it: both as values. */
+import type { AttemptFacts } from "./attempt.ts";
+import type { RunId, SessionId, TaskId } from "./ids.ts";
+import type { SessionFile, SessionStatus } from "./session.ts";
+import type { Status, Task } from "./task.ts";
+import type { Instant } from "./time.ts";
+
+export type Actor = "daemon" | "person";
+
+/** A change of a task's or session's state, or a person's edit that changes none: each becomes one ledger commit. */
+export type Transition =
+  | {
+      of: "task";
+      session: SessionId;
+      id: TaskId;
+      from: Status | "new";
+      to: Status | "deleted";
+      by: Actor;
+      /** The task as its file stands afterwards; null when it is deleted. */
+      after: Task | null;
+      /** Other tasks whose files change with it (a parent's list of subtasks). */
+      also?: Task[];
+      attempt?: number;
+      facts?: Partial<AttemptFacts>;
+    }
+  | { of: "task-edit"; session: SessionId; id: TaskId; by: Actor; fields: string[]; after: Task }
+  | {
+      of: "session";
+      session: SessionId;
+      from: SessionStatus | "new";
+      to: SessionStatus | "deleted";
+      by: Actor;
+      after: SessionFile | null;
+    }
+  | { of: "session-edit"; session: SessionId; by: Actor; fields: string[]; after: SessionFile }
+  | { of: "workspace"; text: string; by: Actor };
+
+/** State beside the tasks: kept in the checkpoint, no commit of its own. */
+export type Bookkeeping =
+  /** The session file's derived facts (type, phase, progress, cost) have changed. */
+  | { of: "session-file"; session: SessionId; after: SessionFile }
+  | { of: "run-started"; run: Run }
+  | { of: "run-stopping"; session: SessionId; id: TaskId; why: StopReason }
+  | { of: "run-ended"; session: SessionId; id: TaskId }
+  | { of: "limit"; account: string; until: Instant | null }
+  | { of: "breaker"; key: string; breaker: Breaker }
+  | { of: "draining"; draining: boolean };
+
+export type Change = Transition | Bookkeeping;
+
+export type StopReason = "cancelled" | "requeued" | "deleted" | "timeout" | "stalled" | "shutdown";
+
+/** An agent that lives, or may live. */
+export interface Run {
+  session: SessionId;
+  id: TaskId;
+  attempt: number;
+  runId: RunId;
+  role: string;
+  model: string | null;
+  startedAt: Instant;
+  /** What it may write, for keeping others away: declared paths; `any` when none are declared; `none`. */
+  writes: string[] | "any" | "none";
+  stopping?: StopReason;
+}
+
+/** Circuit breaker of one role and model; failure times are kept while they count. */
+export type Breaker =
+  | { state: "closed"; failures: Instant[] }
+  | { state: "open"; until: Instant }
+  | { state: "half-open"; probe: string };
+
+/** What the daemon does after a decision is on record. */
+export type Effect =
+  | { do: "start-agent"; run: Run }
+  | { do: "stop-agent"; session: SessionId; id: TaskId; attempt: number; runId: RunId; why: StopReason }
+  | { do: "touch-marker"; session: SessionId }
+  | { do: "remove-marker"; session: SessionId }
+  | { do: "wake"; at: Instant };
+
+/** Whether a change becomes a commit. */
+export function isTransition(change: Change): change is Transition {
+  return (
+    change.of === "task" ||
+    change.of === "task-edit" ||
+    change.of === "session" ||
+    change.of === "session-edit" ||
+    change.of === "workspace"
+  );
+}

@@ -1,0 +1,123 @@
+/** `.summaries/IMPL-<id>-summary.md`: how a task came out. */
+import type { ResponseFile } from "../model/attempt.ts";
+import { attemptName, taskLabel, type TaskId } from "../model/ids.ts";
+import type { SessionFile } from "../model/session.ts";
+import { stateOf, type Task } from "../model/task.ts";
+import { code, cut, fenced, firstLine, generatedFrom, markdownText } from "./markdown.ts";
+import { figures } from "./figures.ts";
+import { latestAttempt } from "./outline.ts";
+import { changedFiles, plannedFiles } from "./changes.ts";
+
+export interface SummaryOf {
+  session: SessionFile;
+  task: Task;
+  /** What came back from the latest attempt; null when nothing did. */
+  response: ResponseFile | null;
+}
+
+/** `impl-1.2` → `IMPL-1.2-summary.md`. */
+export function summaryName(id: TaskId): string {
+  return `IMPL-${id.slice("impl-".length)}-summary.md`;
+}
+
+export function summary({ session, task, response }: SummaryOf): string {
+  const answer = responseName(task, response);
+  return [
+    generatedFrom(`.task/${task.id}.json${response ? ` and ${answer}` : ""}`, "the task file"),
+    "",
+    `# ${taskLabel(task.id)}: ${markdownText(task.title)}`,
+    "",
+    `**Outcome**: ${outcome(task)}`,
+    "",
+    `Session ${code(session.session_id)} · agent ${code(task.agent)} · type ${task.type} · [📋](../.task/${task.id}.json)`,
+    ...section("What changed", changes(task, response)),
+    ...section("Result", result(response, answer)),
+    ...section("Error", error(task, response)),
+    ...section("Permission denials", denials(response)),
+    ...section("Acceptance criteria", orNone(task.context.acceptance.map((text) => `- ${markdownText(text)}`))),
+    ...section("Gates", gates(task)),
+    ...section("Figures", figures(task, response)),
+    "",
+  ].join("\n");
+}
+
+const LONGEST_RESULT = 20_000;
+const LONGEST_INPUT = 200;
+const MOST_FILES = 200;
+
+function responseName(task: Task, response: ResponseFile | null): string {
+  return `responses/${attemptName(task.id, response?.attempt ?? latestAttempt(task))}.json`;
+}
+
+function outcome(task: Task): string {
+  const state = stateOf(task);
+  const what = state.status === "blocked" ? `blocked: ${markdownText(state.reason)}` : state.status;
+  const { last_attempt } = task.execution;
+  return `${what} · ${last_attempt ? `attempt ${last_attempt.attempt}` : "without an attempt"}`;
+}
+
+function changes(task: Task, response: ResponseFile | null): string[] {
+  const { commit, branch } = task.execution;
+  const files = changedFiles(response);
+  const lines = [
+    ...(commit ? [`- Commit ${code(commit)}: ${code(`git show --stat ${commit}`)}`] : []),
+    ...(branch ? [`- Branch ${code(branch)}`] : []),
+    ...list(files.map(code)),
+  ];
+  if (!commit && files.length === 0) lines.push(...list(plannedFiles(task).map((file) => `Planned: ${code(file)}`)));
+  return orNone(lines);
+}
+
+function list(items: readonly string[]): string[] {
+  const rest = items.length - MOST_FILES;
+  return [...items.slice(0, MOST_FILES).map((item) => `- ${item}`), ...(rest > 0 ? [`- … and ${rest} more`] : [])];
+}
+
+function result(response: ResponseFile | null, answer: string): string[] {
+  if (!response) return ["No response is on record."];
+  if (response.result.trim() === "") return ["The agent said nothing."];
+  const cutOff = response.result.length > LONGEST_RESULT;
+  return [
+    "What the agent said, word for word:",
+    "",
+    fenced(cut(response.result, LONGEST_RESULT)),
+    ...(cutOff ? ["", `The rest is in ${code(answer)}.`] : []),
+  ];
+}
+
+function error(task: Task, response: ResponseFile | null): string[] {
+  if (task.status === "completed") return [];
+  const found = task.execution.last_attempt?.error ?? response?.error;
+  if (!found) return [];
+  const more = found.message.trim().includes("\n") ? ["", fenced(cut(found.message, LONGEST_RESULT))] : [];
+  const hint = found.hint ? [`- ${firstLine(found.hint)}`] : [];
+  return [`- **${markdownText(found.class)}**: ${firstLine(found.message)}`, ...hint, ...more];
+}
+
+function denials(response: ResponseFile | null): string[] {
+  return list(
+    (response?.permission_denials ?? []).map(({ tool_name, tool_input }) => {
+      const input = tool_input === undefined ? "" : `: ${code(cut(JSON.stringify(tool_input) ?? "", LONGEST_INPUT))}`;
+      return `${code(tool_name)}${input}`;
+    }),
+  );
+}
+
+function gates(task: Task): string[] {
+  return orNone((task.execution.verify ?? []).map((gate) => `- ${code(gate)}${verdict(task)}`));
+}
+
+/** A task is completed only when all its gates have passed; which one failed is the error's to say. */
+function verdict(task: Task): string {
+  const { last_attempt } = task.execution;
+  if (task.status === "completed") return last_attempt?.outcome === "success" ? ": passed" : "";
+  return last_attempt?.error?.class === "verify" ? ": not all passed" : "";
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length > 0 ? ["", `## ${title}`, ...lines] : [];
+}
+
+function orNone(lines: string[]): string[] {
+  return lines.length > 0 ? lines : ["None named."];
+}

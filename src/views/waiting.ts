@@ -1,0 +1,130 @@
+/** What waits and what is wrong, each with what a person can do about it. */
+import { attemptName, taskLabel, type TaskId } from "../model/ids.ts";
+import type { SessionFile } from "../model/session.ts";
+import { stateOf, type BlockedReason, type PendingReason, type Task } from "../model/task.ts";
+import { instant, isInstant, toMs, type Instant } from "../model/time.ts";
+import { unreachable } from "../model/unreachable.ts";
+import { releases } from "../machine/state.ts";
+import { code, firstLine, markdownText } from "./markdown.ts";
+import { latestAttempt } from "./outline.ts";
+
+/** Where a task stands among others. */
+export interface Surroundings {
+  session: SessionFile;
+  taskOf: (id: TaskId) => Task | undefined;
+}
+
+/** Why the task does not run now, though nothing is wrong with it; undefined when it runs, is done or may start. */
+export function whyItWaits(task: Task, around: Surroundings): string | undefined {
+  const state = stateOf(task);
+  switch (state.status) {
+    case "pending": {
+      const parts = [waitOf(task, state.reason, state.nextAttemptAt), dependenciesOf(task, around)];
+      return parts.filter((part) => part !== undefined).join("; ") || undefined;
+    }
+    case "blocked":
+      if (state.reason === "awaiting-person") return responseWanted(task);
+      if (state.reason !== "awaiting-approval") return undefined;
+      return `awaits approval: ${command("approve", task, around)} or ${command("reject", task, around)}`;
+    case "active":
+    case "completed":
+    case "container":
+      return undefined;
+    default:
+      return unreachable(state);
+  }
+}
+
+/** Why the task is blocked and what mends it; undefined when it is not, or only waits for a person. */
+export function whatIsWrong(task: Task, around: Surroundings): string | undefined {
+  const state = stateOf(task);
+  if (state.status !== "blocked") return undefined;
+  const mend = Object.hasOwn(MENDING, state.reason) ? MENDING[state.reason] : MENDING.failed;
+  if (mend === null) return undefined;
+  const error = BY_DECISION.has(state.reason) ? undefined : task.execution.last_attempt?.error;
+  const said = [error?.message, error?.hint].filter((text) => text !== undefined && text.trim() !== "");
+  return [markdownText(state.reason), ...said.map((text) => firstLine(text as string)), mend(task, around)].join(" · ");
+}
+
+/** A command about a task as it has to be typed: with the session's name, unless that session is active. */
+function command(verb: string, task: Task, { session }: Surroundings): string {
+  return code(`cox ${verb} ${session.status === "active" ? "" : `${session.session_id}/`}${task.id}`);
+}
+
+/** How a session that is not active goes on; undefined for an active one. */
+export function whySessionWaits(session: SessionFile): string | undefined {
+  if (session.status === "active") return undefined;
+  return `The session is ${session.status}: nothing new starts. ${code(`cox switch ${session.session_id}`)} makes it active.`;
+}
+
+/** An instant as people read it, to the second: `2026-11-21 09:30:00 UTC`. */
+export function moment(at: Instant): string {
+  return isInstant(at) ? `${instant(toMs(at)).slice(0, 19).replace("T", " ")} UTC` : code(at);
+}
+
+type Mend = (task: Task, around: Surroundings) => string;
+
+const retry: Mend = (task, around) => command("retry", task, around);
+const retryAfter =
+  (first: string): Mend =>
+  (task, around) =>
+    `${first}, then ${retry(task, around)}`;
+const look: Mend = (task, around) => `${command("logs", task, around)}, then ${retry(task, around)}`;
+
+/** Null: it waits for a person, nothing is wrong. */
+const MENDING: Record<BlockedReason, Mend | null> = {
+  failed: look,
+  stalled: look,
+  timeout: retryAfter("give it more `execution.timeout`"),
+  budget: retryAfter("raise `execution.budget_usd`"),
+  verify: look,
+  conflict: (task, around) => {
+    const { branch } = task.execution;
+    return retryAfter(`its work is kept${branch ? ` on ${code(branch)}` : ""}: resolve the conflict`)(task, around);
+  },
+  auth: retryAfter("log in (`cox doctor` says which account pays)"),
+  invalid: retryAfter("correct what was refused"),
+  untrusted: (task, { session }) => code(`cox trust .workflow/${session.session_id}/.task/${task.id}.json`),
+  "awaiting-approval": null,
+  "awaiting-person": null,
+  rejected: retryAfter("change the task"),
+  cancelled: retry,
+};
+
+/** Blocked by somebody's decision: the last attempt's error does not say why. */
+const BY_DECISION = new Set<BlockedReason>(["untrusted", "rejected", "cancelled"]);
+
+const WAITS: Record<PendingReason, string> = {
+  backoff: "is tried again",
+  "usage-limit": "usage limit: goes on",
+  "breaker-open": "too many failures of its role and model: goes on",
+  waiting: "waits",
+};
+
+function waitOf(task: Task, reason: PendingReason | undefined, at: Instant | undefined): string | undefined {
+  if (!reason && !at) return undefined;
+  const known = reason !== undefined && Object.hasOwn(WAITS, reason);
+  const what = known ? WAITS[reason] : reason ? markdownText(reason) : "starts";
+  const error = reason === "backoff" ? task.execution.last_attempt?.error : undefined;
+  const when = at ? ` at ${moment(at)}` : " as soon as it can";
+  return `${what}${when}${error ? ` (${markdownText(error.class)}: ${firstLine(error.message, 120)})` : ""}`;
+}
+
+const MOST_DEPENDENCIES = 10;
+
+function dependenciesOf(task: Task, { taskOf }: Surroundings): string | undefined {
+  const open = task.relations.dependencies.filter((id) => !releases(taskOf(id)));
+  if (open.length === 0) return undefined;
+  const named = open.slice(0, MOST_DEPENDENCIES).map((id) => {
+    const dependency = taskOf(id);
+    const state = dependency ? stateOf(dependency) : undefined;
+    if (state === undefined) return `${taskLabel(id)} (missing)`;
+    return `${taskLabel(id)}${state.status === "blocked" ? ` (blocked: ${markdownText(state.reason)})` : ""}`;
+  });
+  const rest = open.length - named.length;
+  return `waits for ${named.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+}
+
+function responseWanted(task: Task): string {
+  return `waits for a person: write ${code(`responses/${attemptName(task.id, latestAttempt(task))}.md`)}`;
+}
