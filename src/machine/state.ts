@@ -40,18 +40,20 @@ export function emptySession(file: SessionFile): Session {
   return { file, tasks: new Map(), index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set() } };
 }
 
-/** Whether a task that waits for `dependency` may go on: a failed one releases only with `continue_on_error`. */
+/** Whether a task that waits for `dependency` may go on: a failed or cancelled one releases only with `continue_on_error`. */
 export function releases(dependency: Task | undefined): boolean {
   if (!dependency) return false;
   if (dependency.status === "completed") return true;
   return (
     dependency.status === "blocked" &&
     dependency.execution.continue_on_error === true &&
-    FINAL_FAILURES.has(dependency.execution.reason ?? "")
+    GIVEN_UP.has(stateReason(dependency))
   );
 }
 
-const FINAL_FAILURES = new Set(["failed", "timeout", "stalled", "budget", "verify", "conflict", "auth", "invalid"]);
+const GIVEN_UP = new Set(["failed", "timeout", "stalled", "budget", "verify", "conflict", "auth", "invalid", "cancelled"]);
+
+const stateReason = (task: Task) => task.execution.reason ?? "cancelled";
 
 export function isReady(task: Task, taskOf: (id: TaskId) => Task | undefined): boolean {
   return task.status === "pending" && task.relations.dependencies.every((id) => releases(taskOf(id)));

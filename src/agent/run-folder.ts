@@ -1,0 +1,138 @@
+/** The folder of a run: what is written there, and how it is read while the agent may still be writing. */
+import { constants as fsConstants } from "node:fs";
+import { open, readFile, stat } from "node:fs/promises";
+import { constants as osConstants } from "node:os";
+import { join } from "node:path";
+import type { ProcessIdentity } from "./proc-table.ts";
+import type { ProcessEnd, RunOutput } from "./runner.ts";
+
+export const RUN_FILES = {
+  /** Who the wrapper is and for which run, as JSON; its presence means that an agent may have been started. */
+  started: "started",
+  /** The agent's exit code and a newline; without the newline it is not complete. */
+  exit: "exit",
+  stdin: "stdin",
+  stdout: "stdout",
+  stderr: "stderr",
+  /** What a `command` agent may write. */
+  response: "response.json",
+} as const;
+
+const LONGEST_LINE = 1024 * 1024;
+const MOST_AT_ONCE = 4 * LONGEST_LINE;
+const NEWLINE = 10;
+const NOBODY: ProcessIdentity = { bootId: "", pid: 0, start: "" };
+
+/** Who was started for this run; undefined when nobody was. A file that is damaged names nobody who could be alive. */
+export async function readStarted(runDir: string, runId: string): Promise<ProcessIdentity | undefined> {
+  try {
+    const started = JSON.parse(await readFile(join(runDir, RUN_FILES.started), "utf8")) as ProcessIdentity & {
+      runId?: string;
+    };
+    const { bootId, pid, start } = started;
+    if (typeof started.runId === "string" && started.runId !== runId) return undefined;
+    const sound = typeof bootId === "string" && Number.isSafeInteger(pid) && pid > 1 && typeof start === "string";
+    return sound ? { bootId, pid, start } : NOBODY;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : NOBODY;
+  }
+}
+
+/** How the agent ended; undefined when no exit code was left (yet). */
+export async function readExit(runDir: string): Promise<ProcessEnd | undefined> {
+  const text = await readFile(join(runDir, RUN_FILES.exit), "utf8").catch(() => "");
+  return /^\d+\n$/.test(text) ? endOf(Number(text)) : undefined;
+}
+
+/** A shell's `$?` as an end: 128 + n stands for signal n. */
+export function endOf(code: number): ProcessEnd {
+  const signal = Object.entries(osConstants.signals).find(([, number]) => number === code - 128)?.[0];
+  return signal === undefined ? { kind: "exited", code } : { kind: "signalled", signal };
+}
+
+/**
+ * What a run left behind. Of a longer file than `maxBytes` the last `maxBytes` are read, from the start of a line on:
+ * results come last. Without an exit code the end is `vanished`, so ask only once the run has ended.
+ */
+export async function readRun(runDir: string, { maxBytes }: { maxBytes: number }): Promise<RunOutput> {
+  const read = (name: string) => readEnd(join(runDir, name), maxBytes);
+  const [stdout, stderr, response, end] = await Promise.all([
+    read(RUN_FILES.stdout),
+    read(RUN_FILES.stderr),
+    read(RUN_FILES.response),
+    readExit(runDir),
+  ]);
+  return {
+    stdout: stdout ?? "",
+    stderr: stderr ?? "",
+    end: end ?? { kind: "vanished" },
+    ...(response === undefined ? {} : { response }),
+  };
+}
+
+/**
+ * The whole lines that were added since `fromByte`, without their newline, and where to go on. Reads at most 4 MiB:
+ * while `next` moves there may be more. Of a line over 1 MiB the rest is dropped. A file that is missing has no lines.
+ */
+export async function tail(file: string, fromByte: number): Promise<{ lines: string[]; next: number }> {
+  // The byte before tells whether `fromByte` is inside an overlong line whose beginning was handed out already.
+  const start = Math.max(0, fromByte - 1);
+  const bytes = await readAt(file, start, MOST_AT_ONCE);
+  if (!bytes || bytes.length <= fromByte - start) return { lines: [], next: fromByte };
+  const lines: string[] = [];
+  const text = (from: number, to: number) => bytes.toString("utf8", from, Math.min(to, from + LONGEST_LINE));
+  let dropping = fromByte > 0 && bytes[0] !== NEWLINE;
+  let at = fromByte - start;
+  for (let end = bytes.indexOf(NEWLINE, at); end !== -1; end = bytes.indexOf(NEWLINE, at)) {
+    if (!dropping) lines.push(text(at, end));
+    dropping = false;
+    at = end + 1;
+  }
+  if (dropping) return { lines, next: start + bytes.length };
+  if (bytes.length - at <= LONGEST_LINE) return { lines, next: start + at };
+  lines.push(text(at, bytes.length));
+  return { lines, next: start + bytes.length };
+}
+
+/** How much the run has printed, and whether that is too much: ask now and then, and stop a run that is over. */
+export async function capOutput(runDir: string, maxBytes: number): Promise<{ bytes: number; over: boolean }> {
+  const size = (name: string) =>
+    stat(join(runDir, name)).then(
+      (file) => file.size,
+      () => 0,
+    );
+  const bytes = (await size(RUN_FILES.stdout)) + (await size(RUN_FILES.stderr));
+  return { bytes, over: bytes > maxBytes };
+}
+
+async function readEnd(file: string, maxBytes: number): Promise<string | undefined> {
+  const size = await stat(file).then(
+    (found) => found.size,
+    () => 0,
+  );
+  const from = Math.max(0, size - maxBytes);
+  const bytes = await readAt(file, from, maxBytes);
+  if (!bytes) return undefined;
+  const firstLine = from === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
+  return bytes.toString("utf8", firstLine);
+}
+
+// An agent may have put a link or a pipe in the place of its file: neither is followed, and neither can make this wait.
+async function readAt(file: string, from: number, maxBytes: number): Promise<Buffer | undefined> {
+  const flags = fsConstants.O_RDONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK;
+  const handle = await open(file, flags).catch(() => undefined);
+  try {
+    const found = await handle?.stat();
+    if (!handle || !found?.isFile()) return undefined;
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(maxBytes, found.size - from)));
+    let length = 0;
+    while (length < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, length, bytes.length - length, from + length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    await handle?.close();
+  }
+}

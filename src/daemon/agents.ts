@@ -1,0 +1,308 @@
+/** The agents that live: started, followed, limited in time, stopped, and found again after a restart. SPEC section 6. */
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import writeFileAtomic from "write-file-atomic";
+import { commandRunner } from "../agent/command.ts";
+import { claudeRunner } from "../agent/claude.ts";
+import { cpuTicks, withMarker } from "../agent/proc-table.ts";
+import { capOutput, findRun, readRun, startProcess, stopRun, sweep, tail, type RunningProcess } from "../agent/process.ts";
+import type { AttemptRequest, Progress, Runner, RunOutput } from "../agent/runner.ts";
+import { scriptedRunner } from "../agent/scripted.ts";
+import type { Event } from "../machine/event.ts";
+import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
+import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
+import type { Role, RunnerKind } from "../model/role.ts";
+import type { Task } from "../model/task.ts";
+import { formatDuration, parseDuration, toMs } from "../model/time.ts";
+import type { Run, StopReason } from "../model/transition.ts";
+import { at, RUN } from "../store/paths.ts";
+import { keepTranscript } from "./transcripts.ts";
+import type { Workspace } from "./workspace.ts";
+
+const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
+  claude: claudeRunner,
+  command: commandRunner,
+  scripted: scriptedRunner,
+};
+
+const FOLLOW_MS = 500;
+const SILENCE_CHECK_MS = 5000;
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+const MAX_READ_BYTES = 32 * 1024 * 1024;
+
+interface Live {
+  run: Run;
+  task: Task;
+  role: Role;
+  runner: Runner;
+  runDir: string;
+  progress: Progress;
+  read: number;
+  /** The first reason wins. */
+  stopping?: StopReason;
+  timers: NodeJS.Timeout[];
+}
+
+/** Tells what happens through `report`; the response of an ended attempt is in {@link Agents.responses}. */
+export class Agents {
+  /** Responses of attempts that ended and are not recorded yet. */
+  readonly responses = new Map<RunId, ResponseFile>();
+  private readonly workspace: Workspace;
+  private readonly report: (event: Event) => void;
+  private readonly live = new Map<TaskKey, Live>();
+  private readonly finishing = new Set<Promise<void>>();
+
+  constructor(workspace: Workspace, report: (event: Event) => void) {
+    this.workspace = workspace;
+    this.report = report;
+  }
+
+  get count(): number {
+    return this.live.size;
+  }
+
+  /** Never rejects: what goes wrong is the end of the attempt. */
+  async start(run: Run): Promise<void> {
+    const live = await this.prepare(run);
+    if (!live) return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
+    try {
+      const request = await this.request(live);
+      const launch = await live.runner.launch(request);
+      if ("cannot" in launch) return this.finish(live, launch.cannot);
+      await mkdir(live.runDir, { recursive: true });
+      const { session, id: task, attempt, runId, role, startedAt } = run;
+      const about = { session, task, attempt, runId, role, runner: live.role.runner, startedAt, cwd: request.cwd };
+      await writeFileAtomic(join(live.runDir, "request.json"), `${JSON.stringify(about)}\n`, { fsync: false });
+      const started = await startProcess({ runDir: live.runDir, runId, launch: launch.ok });
+      if ("cannot" in started) {
+        const { message, hint, code } = started.cannot;
+        const passing = code === "EMFILE" || code === "EAGAIN" || code === "ENOMEM" || code === "ENFILE";
+        return this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: passing ? "unknown" : "invalid", message, hint } });
+      }
+      this.follow(live, started.ok);
+    } catch (error) {
+      this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message: (error as Error).message } });
+    }
+  }
+
+  /** After a restart: follows what still runs, settles what has ended, starts what never was. */
+  async adopt(run: Run): Promise<void> {
+    const live = await this.prepare(run);
+    if (!live) return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
+    const found = await findRun({ runDir: live.runDir, runId: run.runId });
+    const name = `${run.session} ${attemptName(run.id, run.attempt)}`;
+    switch (found.state) {
+      case "never-started":
+        this.workspace.log.say("info", `${name} was decided but not started: starting it now`);
+        this.live.delete(taskKey(run.session, run.id));
+        return this.start(run);
+      case "running":
+        this.workspace.log.say("info", `${name} still runs (pid ${found.process.identity.pid}): following it again`);
+        return this.follow(live, found.process);
+      case "ended":
+        this.workspace.log.say("info", `${name} ended while no daemon was there: settling it from what it left`);
+        return this.ended(live);
+    }
+  }
+
+  /** Ends an agent and all it started; its end is reported when nothing of it is left. */
+  async stop(run: Run, why: StopReason): Promise<void> {
+    const live = this.live.get(taskKey(run.session, run.id));
+    if (!live || live.run.runId !== run.runId) {
+      const runDir = this.folderOf(run.runId);
+      await stopRun({ runDir, runId: run.runId, graceMs: this.grace(), first: "SIGINT" });
+      return;
+    }
+    if (live.stopping) return;
+    live.stopping = why;
+    this.workspace.log.say("info", `stopping ${run.session} ${attemptName(run.id, run.attempt)}: ${why}`);
+    const first = live.role.runner === "claude" ? "SIGINT" : "SIGTERM";
+    await stopRun({ runDir: live.runDir, runId: run.runId, graceMs: this.grace(), first });
+  }
+
+  /** Waits until every end that is being read has been reported. */
+  async settled(): Promise<void> {
+    while (this.finishing.size > 0) await Promise.all(this.finishing);
+  }
+
+  /** The daemon goes; the agents stay. */
+  leave(): void {
+    for (const live of this.live.values()) for (const timer of live.timers) clearInterval(timer);
+    this.live.clear();
+  }
+
+  /** What a recorded attempt no longer needs. */
+  async forget(runId: RunId): Promise<void> {
+    this.responses.delete(runId);
+    await rm(this.folderOf(runId), { recursive: true, force: true });
+  }
+
+  private async prepare(run: Run): Promise<Live | undefined> {
+    const task = this.workspace.state.sessions.get(run.session)?.tasks.get(run.id);
+    const role = this.workspace.roles.get(run.role);
+    if (!task || !role || role.runner === "human") return undefined;
+    const live: Live = {
+      run,
+      task,
+      role,
+      runner: RUNNERS[role.runner],
+      runDir: this.folderOf(run.runId),
+      progress: { turns: 0, costUsd: null },
+      read: 0,
+      timers: [],
+    };
+    this.live.set(taskKey(run.session, run.id), live);
+    return live;
+  }
+
+  private async request(live: Live): Promise<AttemptRequest> {
+    const { run, task, role, runDir } = live;
+    const { config, repository, folder } = this.workspace;
+    const promptFile = join(folder, at.prompt(run.session, attemptName(run.id, run.attempt)));
+    const budget = config.budget.task_usd;
+    return {
+      session: run.session,
+      task: budget && !task.execution.budget_usd ? { ...task, execution: { ...task.execution, budget_usd: budget } } : task,
+      attempt: run.attempt,
+      runId: run.runId,
+      role,
+      prompt: await readFile(promptFile, "utf8"),
+      promptFile,
+      responseFile: join(runDir, "response.json"),
+      cwd: repository,
+      runDir,
+      repository,
+      settings: {
+        claude: config.agent.claude,
+        permissionMode: config.agent.permission_mode,
+        trustProjectSettings: config.trust_project_settings,
+        env: config.agent.env,
+        deny: config.agent.deny,
+        ...(config.agent.model ? { model: config.agent.model } : {}),
+        ...(config.agent.fallback_model ? { fallbackModel: config.agent.fallback_model } : {}),
+      },
+      userEnv: process.env,
+    };
+  }
+
+  private follow(live: Live, process: RunningProcess): void {
+    const { run, role, task } = live;
+    this.workspace.identities.set(run.runId, process.identity);
+    const limit = parseDuration(task.execution.timeout ?? role.timeout ?? this.workspace.config.agent.timeout) ?? 0;
+    const left = Math.max(0, toMs(run.startedAt) + limit - Date.now());
+    // Longer timers than 24 days would fire at once; nobody waits that long for one attempt.
+    live.timers.push(setTimeout(() => void this.stop(run, "timeout"), Math.min(left, 2 ** 31 - 1)));
+    live.timers.push(setInterval(() => void this.look(live), FOLLOW_MS));
+    live.timers.push(this.watchSilence(live));
+    void process.ended.then(() => this.ended(live));
+  }
+
+  private async look(live: Live): Promise<void> {
+    const file = join(live.runDir, "stdout");
+    const { lines, next } = await tail(file, live.read).catch(() => ({ lines: [], next: live.read }));
+    if (next === live.read || !this.live.has(taskKey(live.run.session, live.run.id))) return;
+    live.read = next;
+    live.progress = live.runner.follow(live.progress, lines);
+    await writeFileAtomic(join(live.runDir, "progress.json"), `${JSON.stringify(live.progress)}\n`, { fsync: false }).catch(() => {});
+    const capped = await capOutput(live.runDir, MAX_OUTPUT_BYTES).catch(() => ({ over: false }));
+    if (capped.over) await this.stop(live.run, "stalled");
+  }
+
+  /** No output and no CPU in all its processes for the set time. */
+  private watchSilence(live: Live): NodeJS.Timeout {
+    let lastSign = Date.now();
+    let before = "";
+    return setInterval(() => {
+      void (async () => {
+        const sizes = await Promise.all(["stdout", "stderr"].map((name) => stat(join(live.runDir, name)).then((found) => found.size, () => 0)));
+        const ticks = await cpuTicks(await withMarker(live.run.runId));
+        const now = `${sizes.join(" ")} ${ticks}`;
+        if (now !== before) lastSign = Date.now();
+        before = now;
+        const limit = parseDuration(this.workspace.config.agent.silence) ?? 0;
+        if (Date.now() - lastSign > limit) await this.stop(live.run, "stalled");
+      })().catch(() => {});
+    }, SILENCE_CHECK_MS);
+  }
+
+  private ended(live: Live): void {
+    const work = this.settle(live).catch((error: Error) => {
+      this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message: error.message } });
+    });
+    this.finishing.add(work);
+    void work.finally(() => this.finishing.delete(work));
+  }
+
+  private async settle(live: Live): Promise<void> {
+    for (const timer of live.timers) clearInterval(timer);
+    const swept = await sweep(live.run.runId);
+    if (swept.killed > 0) this.workspace.log.say("warn", `${live.run.session} ${live.run.id}: ended ${swept.killed} processes that it left behind`);
+    const output = await readRun(live.runDir, { maxBytes: MAX_READ_BYTES });
+    const end = live.runner.read({ task: live.task, role: live.role }, output);
+    await this.keep(live, output);
+    this.finish(live, end);
+  }
+
+  private async keep(live: Live, output: RunOutput): Promise<void> {
+    const { run } = live;
+    const name = attemptName(run.id, run.attempt);
+    const stream = live.role.runner !== "command";
+    await keepTranscript(this.workspace.folder, { session: run.session, name, runDir: live.runDir, stream, output }).catch((error: Error) =>
+      this.workspace.log.say("warn", `the conversation of ${name} could not be kept: ${error.message}`),
+    );
+  }
+
+  private finish(live: Live, end: AttemptEnd): void {
+    const { run } = live;
+    for (const timer of live.timers) clearInterval(timer);
+    this.live.delete(taskKey(run.session, run.id));
+    this.workspace.identities.delete(run.runId);
+    const durationMs = Math.max(0, Date.now() - toMs(run.startedAt));
+    const { session, id, attempt, runId } = run;
+    this.responses.set(runId, responseOf(run, end, durationMs));
+    const stopped = live.stopping;
+    const event: Event = stopped
+      ? { type: "ended", session, id, attempt, runId, end: { kind: "stopped", why: stopped, facts: end, durationMs } }
+      : { type: "ended", session, id, attempt, runId, end: { kind: "finished", end, durationMs } };
+    this.report(event);
+    const cost = end.cost_usd === null ? "" : ` · $${end.cost_usd.toFixed(4)}`;
+    const how = stopped ? `was stopped (${stopped})` : end.outcome === "success" ? "succeeded" : `failed: ${end.error.class}: ${end.error.message}`;
+    const level = !stopped && end.outcome === "failure" ? "warn" : "info";
+    this.workspace.log.say(level, `${session} ${attemptName(id, attempt)} ${how} after ${formatDuration(durationMs)}${cost}`);
+  }
+
+  private failed(run: Run, kind: "invalid", message: string, hint: string): void {
+    const { session, id, attempt, runId } = run;
+    const end: AttemptEnd = { ...NO_FACTS, outcome: "failure", result: "", error: { class: kind, message, hint } };
+    this.report({ type: "ended", session, id, attempt, runId, end: { kind: "finished", end, durationMs: 0 } });
+  }
+
+  private folderOf(runId: RunId): string {
+    return join(this.workspace.folder, RUN, "attempts", runId);
+  }
+
+  private grace(): number {
+    return parseDuration(this.workspace.config.agent.stop_grace) ?? 0;
+  }
+}
+
+function responseOf(run: Run, end: AttemptEnd, durationMs: number): ResponseFile {
+  const { agent_session, cost_usd, tokens, turns, model, permission_denials } = end;
+  return {
+    task: run.id,
+    attempt: run.attempt,
+    run_id: run.runId,
+    agent_session,
+    outcome: end.outcome,
+    result: end.result,
+    ...(end.outcome === "success" && end.structured !== undefined ? { structured: end.structured } : {}),
+    ...(end.outcome === "failure" ? { error: end.error } : {}),
+    cost_usd,
+    tokens,
+    turns,
+    duration_ms: durationMs,
+    model,
+    permission_denials,
+  };
+}
+

@@ -1,0 +1,211 @@
+/** From a cold start to a state that can be decided on: the ledger says what was recorded, the disk what is. */
+import { mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { lstatSync } from "node:fs";
+import { join, relative } from "node:path";
+import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
+import { openLedger, type Ledger } from "../ledger/ledger.ts";
+import { redactor } from "../ledger/redact.ts";
+import { writesOf } from "../machine/overlap.ts";
+import { policyOf } from "../machine/policy.ts";
+import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
+import { isSessionId, parseAttemptName, taskKey, taskNumbers, type SessionId } from "../model/ids.ts";
+import { newSession, type SessionFile } from "../model/session.ts";
+import { stateOf, type Task } from "../model/task.ts";
+import type { Breaker } from "../model/transition.ts";
+import { at, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
+import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
+import { HeldFiles } from "./held.ts";
+import type { Log } from "./log.ts";
+import { loadConfig, loadRoles } from "./settings.ts";
+import { rememberSource, type Workspace } from "./workspace.ts";
+import { defaults } from "../store/config-file.ts";
+
+export interface Booted {
+  workspace: Workspace;
+  /** What differs on disk from what was recorded. */
+  found: Found[];
+}
+
+export async function boot(of: {
+  repository: string;
+  folder: string;
+  log: Log;
+}): Promise<Booted | { problem: { message: string; hint: string } }> {
+  const { folder, log } = of;
+  const located = await findRepository(of.repository);
+  if ("problem" in located) return located;
+  const repository = located.ok;
+  if (repository.bare) return { problem: { message: "This is a bare repository: agents need a working tree.", hint: "Clone it, and start there." } };
+  await emptyTemporary(folder);
+  if (await ensureExclude(repository.commonDir)) log.say("info", `added /${WORKSPACE}/ to .git/info/exclude`);
+
+  const tracked = new Set((await trackedUnder(repository, WORKSPACE)).map((path) => path.slice(WORKSPACE.length + 1)));
+  const trusted = await readTrusted(folder);
+  const trust = (path: string, hash: string) => !tracked.has(path) || trusted.get(path) === hash;
+  const roles = await loadRoles(folder, { trusted: trust, say: (text) => log.say("warn", text) });
+  const config = await loadConfig(folder, trust);
+  const settings = "ok" in config ? config.ok : defaults();
+  if ("problems" in config) log.say("warn", `config.yaml cannot be used, the defaults are in force: ${config.problems.map((found) => found.message).join(" ")}`);
+  log.setLevel(settings.log_level);
+
+  const redact = redactor(secretValues(settings.agent.env, [...roles.values()].flatMap((role) => role.env ?? [])));
+  const opened = await openLedger({
+    repository: repository.root,
+    ref: refOf(repository, settings.ledger.ref),
+    durability: settings.ledger.durability,
+    redact: (text) => redact(text).text,
+  });
+  if ("problem" in opened) return opened;
+
+  const scanner = new Scanner(folder);
+  const workspace: Workspace = {
+    repository: repository.root,
+    folder,
+    gitDir: repository.gitDir,
+    config: settings,
+    roles,
+    policy: policyOf(settings, roles),
+    state: emptyState(),
+    ledger: opened.ok,
+    scanner,
+    held: new HeldFiles(folder),
+    log,
+    versions: new Map(),
+    sources: new Map(),
+    highest: new Map(),
+    tracked,
+    identities: new Map(),
+    trusted,
+  };
+  await remember(workspace, opened.ok);
+  await recall(workspace);
+  const found = await scanner.full();
+  return { workspace, found };
+}
+
+/** Fills the state with what is recorded of sessions that are on disk, and notes which files are as recorded. */
+async function remember(workspace: Workspace, ledger: Ledger): Promise<void> {
+  const { folder, state, scanner, log } = workspace;
+  const recorded = await ledger.files();
+  const absent = new Set<SessionId>();
+  const files: { path: string; text: string }[] = [];
+  for (const [path, id] of recorded) {
+    const session = path.split("/")[0] ?? "";
+    if (isSessionId(session) && !isFolder(join(folder, session))) {
+      absent.add(session);
+      continue;
+    }
+    const place = placeOf(path);
+    const onDisk = readRegular(join(folder, path));
+    const same = onDisk !== undefined && ledger.blobId(onDisk.content) === id;
+    if (same) scanner.seen.set(path, { signature: onDisk.signature, hash: sha256(onDisk.content) });
+    else if (!onDisk && place.kind !== "output" && place.kind !== "transcript") scanner.seen.set(path, { signature: "recorded", hash: null });
+    if (place.kind !== "task" && place.kind !== "session-file") continue;
+    const content = same ? onDisk.content : await ledger.read(path);
+    if (content) files.push({ path, text: content.toString("utf8") });
+  }
+  for (const session of absent) {
+    log.say("warn", `${session} is recorded in git but not on disk. It stays as it is there; cox restore brings it back.`);
+  }
+  for (const { path, text } of files) {
+    const place = placeOf(path);
+    if (place.kind === "session-file") putSession(state, place.session, JSON.parse(text) as SessionFile);
+  }
+  for (const { path, text } of files) {
+    const place = placeOf(path);
+    if (place.kind !== "task" || !place.id) continue;
+    if (!state.sessions.has(place.session)) putSession(state, place.session, newSession(place.session, new Date().toISOString()));
+    const session = state.sessions.get(place.session);
+    const task = JSON.parse(text) as Task;
+    if (session) setTask(session, task.id, task);
+    rememberSource(workspace, place.session, task);
+  }
+  for (const session of state.sessions.keys()) scanner.seen.set(session, { signature: "a folder", hash: null });
+}
+
+function putSession(state: State, id: SessionId, file: SessionFile): void {
+  const session = state.sessions.get(id);
+  if (session) session.file = file;
+  else state.sessions.set(id, emptySession(file));
+}
+
+/** Live attempts, waits and breakers, from the tasks and the checkpoints. */
+async function recall(workspace: Workspace): Promise<void> {
+  const { state, folder, highest } = workspace;
+  for (const [id, session] of state.sessions) {
+    let most = 0;
+    for (const task of session.tasks.values()) {
+      most = Math.max(most, taskNumbers(task.id)[0]);
+      const last = task.execution.last_attempt;
+      if (stateOf(task).status !== "active" || !last?.run_id) continue;
+      const role = workspace.roles.get(task.agent);
+      state.runs.set(taskKey(id, task.id), {
+        session: id,
+        id: task.id,
+        attempt: last.attempt,
+        runId: last.run_id,
+        role: task.agent,
+        model: task.execution.model ?? role?.model ?? null,
+        startedAt: last.started_at,
+        writes: role ? writesOf(task, role) : "any",
+      });
+    }
+    for (const name of await readdir(join(folder, id, "prompts")).catch(() => [])) {
+      const attempt = parseAttemptName(name.replace(/\.md$/, ""));
+      if (attempt) most = Math.max(most, taskNumbers(attempt.task)[0]);
+    }
+    const checkpoint = await readCheckpoint(join(folder, at.checkpoint(id)));
+    highest.set(id, Math.max(most, checkpoint.highest ?? 0));
+    for (const [account, until] of Object.entries(checkpoint.limits ?? {})) state.limits.set(account, until);
+    for (const [key, breaker] of Object.entries(checkpoint.breakers ?? {})) state.breakers.set(key, breaker);
+  }
+}
+
+interface Checkpoint {
+  highest?: number;
+  limits?: Record<string, string>;
+  breakers?: Record<string, Breaker>;
+}
+
+async function readCheckpoint(path: string): Promise<Checkpoint> {
+  try {
+    return JSON.parse(await readFile(path, "utf8")) as Checkpoint;
+  } catch {
+    return {};
+  }
+}
+
+/** Each linked working tree has a ledger of its own. */
+function refOf(repository: Repository, ref: string): string {
+  if (repository.gitDir === repository.commonDir) return ref;
+  const name = relative(join(repository.commonDir, "worktrees"), repository.gitDir).replace(/[^A-Za-z0-9_-]+/g, "-");
+  const hash = createHash("sha256").update(repository.gitDir).digest("hex").slice(0, 8);
+  return ref.replace(/^refs\/cox\//, `refs/cox/worktrees/${/^[A-Za-z0-9]/.test(name) ? name : hash}/`);
+}
+
+/** Half-written files of a daemon that is no more: the lock is held, so nobody else writes there. */
+async function emptyTemporary(folder: string): Promise<void> {
+  await rm(join(folder, RUN, "tmp"), { recursive: true, force: true });
+  await mkdir(join(folder, RUN, "tmp"), { recursive: true });
+}
+
+async function readTrusted(folder: string): Promise<Map<string, string>> {
+  try {
+    return new Map(Object.entries(JSON.parse(await readFile(join(folder, RUN, "trust.json"), "utf8")) as Record<string, string>));
+  } catch {
+    return new Map();
+  }
+}
+
+/** Values of the variables that agents get by name: they must not become a git object. */
+function secretValues(...names: string[][]): string[] {
+  return names
+    .flat()
+    .map((name) => process.env[name] ?? "")
+    .filter((value) => value.length >= 6);
+}
+
+function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

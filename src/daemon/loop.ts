@@ -1,0 +1,355 @@
+/**
+ * The loop: look, decide, record, act. One batch at a time; what happens meanwhile waits for the next, so that many
+ * transitions share one write to disk and ledger.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { rm, utimes, writeFile } from "node:fs/promises";
+import type { Event } from "../machine/event.ts";
+import { apply, decide, type Decision } from "../machine/machine.ts";
+import type { RunId, SessionId } from "../model/ids.ts";
+import { instant, parseDuration, toMs } from "../model/time.ts";
+import type { Effect } from "../model/transition.ts";
+import { unreachable } from "../model/unreachable.ts";
+import { at, WORKSPACE } from "../store/paths.ts";
+import { statSync } from "node:fs";
+import type { Found } from "../store/scan.ts";
+import { Agents } from "./agents.ts";
+import { subjectOf } from "./entries.ts";
+import { Observer, type Observation } from "./observe.ts";
+import { Pages } from "./pages.ts";
+import { record } from "./record.ts";
+import { reloadConfig, reloadRoles } from "./settings.ts";
+import type { Workspace } from "./workspace.ts";
+import { isTransition } from "../model/transition.ts";
+
+export interface LoopOptions {
+  /** End when nothing is left to do. */
+  once: boolean;
+}
+
+const RETRY_RECORD_MS = 2000;
+const SOON_MS = 100;
+const MOST_STALE = 20;
+
+export class Loop {
+  readonly agents: Agents;
+  private readonly workspace: Workspace;
+  private readonly options: LoopOptions;
+  private readonly observer: Observer;
+  private readonly pages: Pages;
+  private readonly events: Event[] = [];
+  private readonly hints = new Set<string>();
+  private readonly starting = new Set<Promise<void>>();
+  private awake: (() => void) | undefined;
+  private stirred = false;
+  private scanDue = true;
+  private alarm: NodeJS.Timeout | undefined;
+  private alarmAt = Number.POSITIVE_INFINITY;
+  private wakeAt = Number.POSITIVE_INFINITY;
+  private idleSince = performance.now();
+  private tidied = true;
+  private lost = false;
+
+  constructor(workspace: Workspace, options: LoopOptions) {
+    this.workspace = workspace;
+    this.options = options;
+    this.agents = new Agents(workspace, (event) => this.tell(event));
+    this.observer = new Observer(workspace);
+    this.pages = new Pages(workspace);
+  }
+
+  /** Something that may have changed on disk. */
+  hint(path: string): void {
+    this.hints.add(path);
+    this.stir();
+  }
+
+  tell(event: Event): void {
+    this.events.push(event);
+    this.stir();
+  }
+
+  /** Runs until drained, or with `once` until nothing is left to do. Returns the exit code. */
+  async run(first: { found: Found[] }): Promise<number> {
+    for (const run of this.workspace.state.runs.values()) this.later(this.agents.adopt(run));
+    await this.round(first.found, true);
+    const rescan = setInterval(() => this.rescan(), parseDuration(this.workspace.config.rescan) ?? 5000);
+    try {
+      for (;;) {
+        if (this.isOver()) return this.exitCode();
+        await this.sleep();
+        const found = await this.look();
+        if (this.lost) return 1;
+        await this.round(found, false);
+      }
+    } finally {
+      clearInterval(rescan);
+      clearTimeout(this.alarm);
+      await Promise.all(this.starting);
+      await this.agents.settled();
+      this.agents.leave();
+    }
+  }
+
+  private async look(): Promise<Found[]> {
+    if (!exists(this.workspace.folder)) {
+      this.workspace.log.say(
+        "error",
+        `${WORKSPACE} is gone. Nothing was recorded as deleted; running agents go on. cox restore brings everything back from git, then cox start.`,
+      );
+      this.lost = true;
+      return [];
+    }
+    if (this.scanDue) {
+      this.scanDue = false;
+      this.hints.clear();
+      return this.workspace.scanner.full();
+    }
+    const paths = [...this.hints];
+    this.hints.clear();
+    return this.workspace.scanner.some(paths);
+  }
+
+  private async round(found: Found[], starting: boolean): Promise<void> {
+    const { workspace } = this;
+    const now = Date.now();
+    let observed = await this.observer.observe(found, now, { starting });
+    const events = [...observed.events, ...this.events.splice(0)];
+    await this.reload(observed.reload, observed);
+    const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId };
+    for (let tries = 0; ; tries++) {
+      const decision = decide(workspace.state, events, workspace.policy, lent);
+      const ended = this.agents.responses;
+      const pages = this.pages.after(decision, { at: lent.now, responses: ended, also: [...observed.reload.views, ...this.dueSessions()], all: this.isQuiet() });
+      const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined) ? await headCommit(workspace.gitDir) : null;
+      const outcome = await this.recorded({ decision, observed, responses: ended, pages, codeCommit: code, at: lent.now });
+      if ("stale" in outcome && tries < MOST_STALE) {
+        const again = await this.observer.observe(workspace.scanner.some(outcome.stale), Date.now(), { starting: false });
+        events.push(...again.events);
+        observed = merged(observed, again);
+        continue;
+      }
+      if ("stale" in outcome) {
+        this.workspace.log.say("warn", `these files change faster than they can be read: ${outcome.stale.join(", ")}`);
+        this.events.unshift(...events);
+        return;
+      }
+      await this.act(decision, events);
+      break;
+    }
+    await this.reports(now);
+  }
+
+  /** Disk full, git unreadable: nothing new is started, it is said, and tried again until it works. */
+  private async recorded(batch: Parameters<typeof record>[1]): ReturnType<typeof record> {
+    for (let failures = 0; ; failures++) {
+      try {
+        const done = await record(this.workspace, batch);
+        if (failures > 0) this.workspace.log.say("info", "recording works again");
+        return done;
+      } catch (error) {
+        if (!exists(this.workspace.folder)) throw error;
+        if (failures === 0) this.workspace.log.say("error", `nothing can be recorded, so nothing is started: ${(error as Error).message}. Trying again every 2 s.`);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_RECORD_MS));
+      }
+    }
+  }
+
+  private async act(decision: Decision, events: readonly Event[]): Promise<void> {
+    const { workspace } = this;
+    for (const change of decision.changes) {
+      if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
+    }
+    apply(workspace.state, decision.changes);
+    for (const event of events) if (event.type === "ended") await this.agents.forget(event.runId);
+    this.wakeAt = Number.POSITIVE_INFINITY;
+    for (const effect of decision.effects) await this.perform(effect);
+    if (decision.changes.length > 0) {
+      this.idleSince = performance.now();
+      this.tidied = false;
+    }
+  }
+
+  private async perform(effect: Effect): Promise<void> {
+    const { folder } = this.workspace;
+    switch (effect.do) {
+      case "start-agent":
+        return this.later(this.agents.start(effect.run));
+      case "stop-agent": {
+        const run = this.workspace.state.runs.get(`${effect.session}/${effect.id}`);
+        if (run) this.later(this.agents.stop(run, effect.why));
+        return;
+      }
+      case "touch-marker": {
+        const marker = join(folder, at.marker(effect.session));
+        await writeFile(marker, "", { flag: "a" });
+        await utimes(marker, new Date(), new Date());
+        this.observer.forgetMarkers();
+        return this.hint(at.marker(effect.session));
+      }
+      case "remove-marker":
+        await rm(join(folder, at.marker(effect.session)), { force: true });
+        this.observer.forgetMarkers();
+        return this.hint(at.marker(effect.session));
+      case "wake":
+        this.wakeAt = Math.min(this.wakeAt, toMs(effect.at));
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  private async reports(now: number): Promise<void> {
+    const { held, config, log } = this.workspace;
+    const settle = parseDuration(config.settle) ?? 500;
+    const { reported, next } = await held.report(now, settle).catch(() => ({ reported: [], next: now + RETRY_RECORD_MS }));
+    const views = new Set<SessionId>();
+    for (const file of reported) {
+      log.say("warn", `${file.path} was not taken in: see ${file.path}.error.md`);
+      const session = file.path.split("/")[0] ?? "";
+      if (this.workspace.state.sessions.has(session)) views.add(session);
+      if (file.path.endsWith("/workflow-session.json")) await this.setAside(file.path, now);
+    }
+    for (const session of views) this.viewsDue.add(session);
+    if (views.size > 0) this.stir();
+    if (next !== undefined) this.setAlarm(next);
+    if (this.observer.restless) this.setAlarm(now + SOON_MS);
+    for (const { at: due } of this.pages.behind) this.setAlarm(now + Math.max(0, due - performance.now()));
+    if (Number.isFinite(this.wakeAt)) this.setAlarm(this.wakeAt);
+    if (!this.tidied) this.setAlarm(now + QUIET_MS);
+  }
+
+  private readonly viewsDue = new Set<SessionId>();
+
+  private dueSessions(): SessionId[] {
+    const due = [...this.viewsDue, ...this.pages.behind.filter((page) => page.at <= performance.now()).map((page) => page.session)];
+    this.viewsDue.clear();
+    return due;
+  }
+
+  private async setAside(path: string, now: number): Promise<void> {
+    const repaired: Observation = emptyObservation();
+    await this.observer.setAside(path, repaired, now);
+    this.events.push(...repaired.events);
+    this.stir();
+  }
+
+  private async reload(what: Observation["reload"], observed: Observation): Promise<void> {
+    if (what.roles) await reloadRoles(this.workspace);
+    if (what.config && !(await reloadConfig(this.workspace))) {
+      // What is not obeyed is no setting: it is recorded when it is mended.
+      observed.files = observed.files.filter(({ path }) => path !== at.config);
+    }
+  }
+
+  private isQuiet(): boolean {
+    return performance.now() - this.idleSince > QUIET_MS;
+  }
+
+  private rescan(): void {
+    this.scanDue = true;
+    this.stir();
+  }
+
+  private later(work: Promise<void>): void {
+    const watched = work.catch((error: Error) => this.workspace.log.say("error", error.message));
+    this.starting.add(watched);
+    void watched.finally(() => {
+      this.starting.delete(watched);
+      this.stir();
+    });
+  }
+
+  private isOver(): boolean {
+    const { state } = this.workspace;
+    const idle = state.runs.size === 0 && this.agents.count === 0 && this.events.length === 0 && this.starting.size === 0;
+    if (state.draining) return idle;
+    if (!this.options.once || !idle || this.hints.size > 0) return false;
+    if (this.observer.restless || this.workspace.held.all().some((held) => !held.reported)) return false;
+    for (const session of state.sessions.values()) {
+      if (session.file.status !== "active") continue;
+      if (session.index.ready.length > 0) return false;
+    }
+    return true;
+  }
+
+  /** For `--once`: 0 if all that the active sessions asked for is done, 1 if something is blocked or was not taken in. */
+  private exitCode(): number {
+    if (!this.options.once) return 0;
+    for (const session of this.workspace.state.sessions.values()) {
+      if (session.file.status !== "active") continue;
+      for (const task of session.tasks.values()) if (task.status !== "completed") return 1;
+    }
+    return this.workspace.held.all().length > 0 ? 1 : 0;
+  }
+
+  private stir(): void {
+    this.stirred = true;
+    this.awake?.();
+  }
+
+  private setAlarm(atMs: number): void {
+    if (atMs >= this.alarmAt && this.alarmAt > Date.now()) return;
+    clearTimeout(this.alarm);
+    this.alarmAt = atMs;
+    const wait = Math.min(Math.max(1, atMs - Date.now()), MOST_SLEEP_MS);
+    this.alarm = setTimeout(() => {
+      this.alarmAt = Number.POSITIVE_INFINITY;
+      this.stir();
+    }, wait);
+  }
+
+  private async sleep(): Promise<void> {
+    if (!this.stirred) {
+      await new Promise<void>((resolve) => (this.awake = resolve));
+      this.awake = undefined;
+    }
+    this.stirred = false;
+    if (!this.tidied && this.isQuiet() && this.events.length === 0) {
+      this.tidied = true;
+      void this.workspace.ledger.tidy().catch((error: Error) => this.workspace.log.say("debug", `housekeeping: ${error.message}`));
+    }
+  }
+}
+
+const QUIET_MS = 1000;
+const MOST_SLEEP_MS = 3_600_000;
+
+function merged(a: Observation, b: Observation): Observation {
+  return {
+    events: [],
+    files: [...a.files.filter(({ path }) => !b.files.some((file) => file.path === path)), ...b.files],
+    consumed: [...a.consumed, ...b.consumed],
+    prompts: [...a.prompts, ...b.prompts],
+    answers: new Map([...a.answers, ...b.answers]),
+    reload: {
+      config: a.reload.config || b.reload.config,
+      roles: a.reload.roles || b.reload.roles,
+      views: new Set([...a.reload.views, ...b.reload.views]),
+    },
+  };
+}
+
+function emptyObservation(): Observation {
+  return { events: [], files: [], consumed: [], prompts: [], answers: new Map(), reload: { config: false, roles: false, views: new Set() } };
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** The commit of HEAD, from the files alone; null where that needs more (an unborn branch, packed or other refs). */
+async function headCommit(gitDir: string): Promise<string | null> {
+  try {
+    const head = (await readFile(join(gitDir, "HEAD"), "utf8")).trim();
+    if (/^[0-9a-f]{40,64}$/.test(head)) return head;
+    const ref = /^ref: (refs\/[^\0]+)$/.exec(head)?.[1];
+    if (!ref) return null;
+    const commit = (await readFile(join(gitDir, ref), "utf8")).trim();
+    return /^[0-9a-f]{40,64}$/.test(commit) ? commit : null;
+  } catch {
+    return null;
+  }
+}

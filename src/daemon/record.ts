@@ -1,0 +1,223 @@
+/**
+ * Makes a decision history: the files on disk, then the ledger. What a person saved meanwhile is never written over:
+ * then nothing is written, and the decision is taken again with that save in view.
+ */
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { LedgerEntry } from "../ledger/ledger.ts";
+import type { Decision } from "../machine/machine.ts";
+import type { ResponseFile } from "../model/attempt.ts";
+import { attemptName, taskKey, type RunId, type SessionId } from "../model/ids.ts";
+import type { Task } from "../model/task.ts";
+import type { Instant } from "../model/time.ts";
+import { isTransition, type Change, type Transition } from "../model/transition.ts";
+import { unreachable } from "../model/unreachable.ts";
+import { syncFolder, writeFiles, type FileWrite } from "../store/files.ts";
+import { formatJson } from "../store/json-file.ts";
+import { at } from "../store/paths.ts";
+import { readRegular } from "../store/scan.ts";
+import { entryOf } from "./entries.ts";
+import type { Observation } from "./observe.ts";
+import type { Page } from "./pages.ts";
+import { promptFor } from "./prompts.ts";
+import { rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
+
+export interface Batch {
+  decision: Decision;
+  /** What was observed for it; people's files that are recorded as they are. */
+  observed: Observation;
+  /** Responses of attempts that ended, by run. */
+  responses: ReadonlyMap<RunId, ResponseFile>;
+  /** Views and checkpoints as they are afterwards. */
+  pages: readonly Page[];
+  codeCommit: string | null;
+  at: Instant;
+}
+
+export type Recorded = { done: true } | { stale: string[] };
+
+/** Throws when disk or ledger cannot be written: nothing was acted on, and the batch may be tried again. */
+export async function record(workspace: Workspace, batch: Batch): Promise<Recorded> {
+  const plan = await planFiles(workspace, batch);
+  if (plan.entries.length + plan.writes.size + plan.removals.length + batch.pages.length === 0) return { done: true };
+  const stale = [...plan.writes.keys()].filter((path) => isState(path) && !workspace.scanner.unchanged(path));
+  if (stale.length > 0) return { stale };
+
+  const durable = workspace.config.ledger.durability === "full";
+  await writeFiles(workspace.folder, [...plan.writes.values()], durable);
+  // Pages are rebuilt from the files above: they need not survive a power cut.
+  await writeFiles(workspace.folder, batch.pages, false);
+  for (const { path, content } of [...plan.writes.values(), ...batch.pages]) workspace.scanner.wrote(path, content);
+  if (plan.entries.length > 0) await workspace.ledger.record(plan.entries);
+  for (const path of plan.removals) await remove(workspace, path, durable);
+  for (const change of batch.decision.changes) noteVersions(workspace, change);
+  return { done: true };
+}
+
+interface Plan {
+  writes: Map<string, FileWrite>;
+  entries: LedgerEntry[];
+  removals: string[];
+}
+
+async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
+  const { decision, observed } = batch;
+  const plan: Plan = { writes: new Map(), entries: [], removals: [...observed.consumed] };
+  const put = (path: string, content: string | Buffer): LedgerEntry["changes"][number] => {
+    plan.writes.set(path, { path, content });
+    return { path, content: Buffer.from(content) };
+  };
+  for (const transition of decision.changes.filter(isTransition)) {
+    const changes: LedgerEntry["changes"] = [];
+    if (transition.of === "task" || transition.of === "task-edit") {
+      changes.push(...(await taskFiles(workspace, batch, transition, put)));
+    } else if (transition.of !== "workspace") {
+      changes.push(...sessionFiles(workspace, transition.session, transition.after, put));
+    }
+    const facts = { at: batch.at, codeCommit: batch.codeCommit, ...noteOf(workspace, transition) };
+    plan.entries.push({ ...entryOf(transition, facts), changes });
+  }
+  for (const { path, content } of observed.prompts) put(path, content);
+
+  // Derived facts of a session go with the last commit of the batch.
+  const derived: LedgerEntry["changes"] = observed.prompts.map(({ path, content }) => ({ path, content }));
+  for (const change of decision.changes) {
+    if (change.of === "session-file") derived.push(put(at.sessionFile(change.session), sessionText(workspace, change)));
+  }
+  const people = observed.files.filter(({ path }) => !plan.writes.has(path));
+  if (people.length > 0) plan.entries.push(peopleEntry(batch, people));
+  for (const { path, content } of batch.pages) derived.push({ path, content: Buffer.from(content) });
+  plan.entries.at(-1)?.changes.push(...derived);
+  return plan;
+}
+
+/** The task's file, and what belongs to this moment of its life: prompt, response. */
+async function taskFiles(
+  workspace: Workspace,
+  batch: Batch,
+  transition: Extract<Transition, { of: "task" | "task-edit" }>,
+  put: (path: string, content: string | Buffer) => LedgerEntry["changes"][number],
+): Promise<LedgerEntry["changes"]> {
+  const { session, id, after } = transition;
+  const path = at.task(session, id);
+  if (after === null) return [{ path, content: null }];
+  const changes = [put(path, taskText(workspace, path, after))];
+  if (transition.of === "task-edit") return changes;
+  for (const other of transition.also ?? []) {
+    const otherPath = at.task(session, other.id);
+    changes.push(put(otherPath, taskText(workspace, otherPath, other)));
+  }
+  const last = after.execution.last_attempt;
+  if (!last) return changes;
+  const name = attemptName(id, last.attempt);
+  const begins = transition.attempt !== undefined && (transition.to === "active" || after.execution.reason === "awaiting-person");
+  if (begins) changes.push(put(at.prompt(session, name), await promptFor(workspace, { session, task: after, attempt: last.attempt })));
+  const answer = batch.observed.answers.get(`${session}/${name}`);
+  const response = answer ?? (last.run_id ? batch.responses.get(last.run_id) : undefined);
+  if (response && last.ended_at) {
+    const text = formatJson(response);
+    const responsePath = at.response(session, name);
+    if (!answer || !batch.observed.files.some((file) => file.path === responsePath)) changes.push(put(responsePath, text));
+    changes.push(...namesake(session, after, response, text, put));
+  }
+  return changes;
+}
+
+/** The answer to a prompt that was dropped as a file, under the same base name. */
+function namesake(
+  session: SessionId,
+  task: Task,
+  response: ResponseFile,
+  text: string,
+  put: (path: string, content: string) => LedgerEntry["changes"][number],
+): LedgerEntry["changes"] {
+  const { prompt_file: prompt } = task.execution;
+  const base = prompt && /^prompts\/([^/]+)\.(md|markdown|txt)$/i.exec(prompt)?.[1];
+  if (!base) return [];
+  const folder = `${session}/responses`;
+  return [put(`${folder}/${base}.md`, `${response.result.trimEnd()}\n`), put(`${folder}/${base}.json`, text)];
+}
+
+function sessionFiles(
+  workspace: Workspace,
+  session: SessionId,
+  after: Extract<Transition, { of: "session" }>["after"],
+  put: (path: string, content: string) => LedgerEntry["changes"][number],
+): LedgerEntry["changes"] {
+  const path = at.sessionFile(session);
+  if (after === null) {
+    return [...workspace.scanner.seen.keys()]
+      .filter((known) => known.startsWith(`${session}/`) && !known.includes("/.task/"))
+      .concat(path)
+      .map((known) => ({ path: known, content: null }));
+  }
+  return [put(path, formatJson(after, textOnDisk(workspace, path)))];
+}
+
+function sessionText(workspace: Workspace, change: Extract<Change, { of: "session-file" }>): string {
+  return formatJson(change.after, textOnDisk(workspace, at.sessionFile(change.session)));
+}
+
+function taskText(workspace: Workspace, path: string, task: Task): string {
+  return formatJson(task, textOnDisk(workspace, path));
+}
+
+/** What is there now, for its indentation. */
+function textOnDisk(workspace: Workspace, path: string): string | undefined {
+  if (!workspace.scanner.seen.has(path)) return undefined;
+  return readRegular(join(workspace.folder, path))?.content.toString("utf8");
+}
+
+function peopleEntry(batch: Batch, files: Observation["files"]): LedgerEntry {
+  const names = files.map(({ path }) => path);
+  const listed = names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
+  const verb = files.every(({ content }) => content === null) ? "removed" : "changed";
+  const subject = `workspace: ${verb} ${listed}`;
+  return { subject, trailers: [["Cox-Actor", "person"]], actor: "person", at: batch.at, changes: [...files] };
+}
+
+/** What a scripted agent does says so in history too. */
+function noteOf(workspace: Workspace, transition: Transition): { note?: string } {
+  if (transition.of !== "task" || !transition.after) return {};
+  const scripted = workspace.roles.get(transition.after.agent)?.runner === "scripted";
+  return scripted ? { note: "scripted: no model was called" } : {};
+}
+
+/** Files whose content people change too; everything else is the daemon's alone. */
+function isState(path: string): boolean {
+  return path.includes("/.task/") || path.endsWith("/workflow-session.json");
+}
+
+async function remove(workspace: Workspace, path: string, durable: boolean): Promise<void> {
+  const full = join(workspace.folder, path);
+  await rm(full, { force: true });
+  workspace.scanner.seen.delete(path);
+  if (durable) await syncFolder(dirname(full));
+}
+
+function noteVersions(workspace: Workspace, change: Change): void {
+  switch (change.of) {
+    case "task": {
+      const key = taskKey(change.session, change.id);
+      rememberVersion(workspace, key, workspace.state.sessions.get(change.session)?.tasks.get(change.id));
+      if (change.from === "new" && change.after) rememberSource(workspace, change.session, change.after);
+      return;
+    }
+    case "task-edit":
+      rememberVersion(workspace, taskKey(change.session, change.id), workspace.state.sessions.get(change.session)?.tasks.get(change.id));
+      return;
+    case "session":
+    case "session-edit":
+    case "session-file":
+    case "workspace":
+    case "run-started":
+    case "run-stopping":
+    case "run-ended":
+    case "limit":
+    case "breaker":
+    case "draining":
+      return;
+    default:
+      unreachable(change);
+  }
+}

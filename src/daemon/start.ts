@@ -1,0 +1,100 @@
+/** The daemon's life: lock, boot, loop, goodbye. */
+import { existsSync, lstatSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import writeFileAtomic from "write-file-atomic";
+import { identityOf } from "../agent/proc-table.ts";
+import { takeLock, type Holder } from "../store/lock.ts";
+import { RUN, WORKSPACE } from "../store/paths.ts";
+import { watchWorkspace } from "../store/watch.ts";
+import { boot } from "./boot.ts";
+import { openLog } from "./log.ts";
+import { Loop } from "./loop.ts";
+
+export interface StartOptions {
+  /** Top of the repository's working tree. */
+  dir: string;
+  once: boolean;
+  terminal: NodeJS.WriteStream | null;
+  version: string;
+}
+
+/** Runs until it is told to stop. Resolves with the exit code; what keeps it from starting is said on the terminal. */
+export async function startDaemon(options: StartOptions): Promise<number> {
+  const folder = join(options.dir, WORKSPACE);
+  if (!existsSync(folder) || lstatSync(folder).isSymbolicLink()) {
+    options.terminal?.write(`${folder} is ${existsSync(folder) ? "a symbolic link" : "missing"}. Run cox init in the repository.\n`);
+    return 3;
+  }
+  const holder: Holder & { ready: boolean } = {
+    pid: process.pid,
+    start: (await identityOf(process.pid))?.start ?? null,
+    host: hostname(),
+    since: new Date().toISOString(),
+    version: options.version,
+    ready: false,
+  };
+  const lock = await takeLock(folder, holder);
+  if ("heldBy" in lock) {
+    const who = lock.heldBy ? `process ${lock.heldBy.pid} on ${lock.heldBy.host}, since ${lock.heldBy.since}` : "another process";
+    options.terminal?.write(`A daemon is at work here already: ${who}. cox status shows it, cox stop ends it.\n`);
+    return 4;
+  }
+  const log = openLog(join(folder, RUN), { level: "info", terminal: options.terminal });
+  try {
+    const booted = await boot({ repository: options.dir, folder, log });
+    if ("problem" in booted) {
+      log.say("error", `${booted.problem.message} ${booted.problem.hint}`);
+      return 1;
+    }
+    const { workspace, found } = booted;
+    const loop = new Loop(workspace, { once: options.once });
+    const watch = watchWorkspace(
+      folder,
+      (path) => loop.hint(path),
+      (error) => log.say("warn", `file events are not available (${error.message}); changes are found every ${workspace.config.rescan}`),
+    );
+    const unhook = onSignals(loop, (text) => log.say("info", text));
+    try {
+      await watch.ready;
+      await writeFileAtomic(join(folder, RUN, "daemon.json"), `${JSON.stringify({ ...holder, ready: true }, null, 2)}\n`);
+      log.say("info", `cox ${options.version} is at work in ${options.dir} (pid ${process.pid}). Ctrl-C: no new agents, wait for the running ones.`);
+      // What changed between the first look and the first event is found by looking again.
+      loop.hint(".");
+      const code = await loop.run({ found });
+      log.say("info", "cox has stopped");
+      return code;
+    } finally {
+      unhook();
+      await watch.close();
+      await workspace.ledger.close();
+    }
+  } finally {
+    lock.ok.release();
+  }
+}
+
+/** First signal: no new agents, wait. Second, or SIGUSR2: stop the agents too. */
+function onSignals(loop: Loop, say: (text: string) => void): () => void {
+  let asked = 0;
+  const gently = () => {
+    if (++asked === 1) {
+      say(loop.agents.count > 0 ? `no new agents; waiting for ${loop.agents.count} (once more stops them)` : "stopping");
+      loop.tell({ type: "drain" });
+    } else now();
+  };
+  const now = () => {
+    say("stopping the agents");
+    loop.tell({ type: "stop-all", why: "shutdown" });
+  };
+  const handlers: [NodeJS.Signals, () => void][] = [
+    ["SIGINT", gently],
+    ["SIGTERM", gently],
+    ["SIGUSR2", now],
+    ["SIGHUP", () => loop.hint("config.yaml")],
+  ];
+  for (const [signal, handler] of handlers) process.on(signal, handler);
+  return () => {
+    for (const [signal, handler] of handlers) process.off(signal, handler);
+  };
+}

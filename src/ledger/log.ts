@@ -1,0 +1,102 @@
+/** Reading the story: the ledger's commits as values, newest first. */
+import { type Instant, instant, toMs } from "../model/time.ts";
+import { git } from "./git.ts";
+
+/** One commit of the ledger; what its trailers do not say is null. */
+export interface LogEntry {
+  commit: string;
+  at: Instant;
+  author: string;
+  subject: string;
+  session: string | null;
+  task: string | null;
+  from: string | null;
+  to: string | null;
+  reason: string | null;
+  attempt: number | null;
+  actor: string | null;
+  model: string | null;
+  cost_usd: number | null;
+  agent_session: string | null;
+}
+
+export interface LogFilter {
+  session?: string;
+  task?: string;
+  since?: Instant;
+  /** Newest entries only, this many. */
+  limit?: number;
+  actor?: "daemon" | "person";
+  reason?: string;
+}
+
+const FIELDS = ["%H", "%at", "%an", "%s", "%(trailers:only=true,unfold=true)"];
+
+/** Empty for a ledger that has not begun. `repository` is any directory of the repository. */
+export async function readLog(repository: string, ref: string, filter: LogFilter = {}): Promise<LogEntry[]> {
+  const wanted: [string, string | undefined][] = [
+    ["Cox-Session", filter.session],
+    ["Cox-Task", filter.task],
+    ["Cox-Actor", filter.actor],
+    ["Cox-Reason", filter.reason],
+  ];
+  const greps = wanted.flatMap(([key, value]) => (value === undefined ? [] : [`--grep=^${key}: ${literal(value)}$`]));
+  const args = [
+    "log",
+    "--no-color",
+    "--no-decorate",
+    "--no-show-signature",
+    "-z",
+    `--format=tformat:${FIELDS.join("%x00")}`,
+    ...(greps.length === 0 ? [] : ["--basic-regexp", "--all-match", ...greps]),
+    ...(filter.limit === undefined ? [] : [`--max-count=${filter.limit}`]),
+    ...(filter.since === undefined ? [] : [`--since=@${Math.ceil(toMs(filter.since) / 1000)} +0000`]),
+    "--end-of-options",
+    ref,
+    "--",
+  ];
+  const outcome = await git(args, { cwd: repository });
+  if (outcome.code !== 0) {
+    const begun = await git(["show-ref", "--verify", "--quiet", ref], { cwd: repository });
+    if (begun.code === 1) return [];
+    throw new Error(`git log failed in ${repository}: ${outcome.stderr}`);
+  }
+  const fields = outcome.stdout.toString().split("\0");
+  const entries: LogEntry[] = [];
+  for (let i = 0; i + FIELDS.length <= fields.length; i += FIELDS.length) entries.push(entryOf(fields.slice(i, i + FIELDS.length)));
+  return entries;
+}
+
+function entryOf([commit = "", seconds = "", author = "", subject = "", block = ""]: string[]): LogEntry {
+  const trailers = new Map<string, string>();
+  for (const line of block.split("\n")) {
+    const colon = line.indexOf(": ");
+    if (colon > 0) trailers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 2));
+  }
+  const text = (key: string) => trailers.get(`cox-${key}`) ?? null;
+  const number = (key: string) => {
+    const value = Number(text(key) ?? Number.NaN);
+    return Number.isFinite(value) ? value : null;
+  };
+  return {
+    commit,
+    at: instant(Number(seconds) * 1000),
+    author,
+    subject,
+    session: text("session"),
+    task: text("task"),
+    from: text("from"),
+    to: text("to"),
+    reason: text("reason"),
+    attempt: number("attempt"),
+    actor: text("actor"),
+    model: text("model"),
+    cost_usd: number("cost-usd"),
+    agent_session: text("agent-session"),
+  };
+}
+
+/** The text as a basic regular expression that matches only itself. */
+function literal(value: string): string {
+  return value.replace(/[.*^$[\]\\]/g, "\\$&");
+}

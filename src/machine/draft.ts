@@ -1,0 +1,172 @@
+/** A decision in the making: reads the state through the changes already decided, and never touches the state itself. */
+import { taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import type { SessionFile } from "../model/session.ts";
+import type { Task } from "../model/task.ts";
+import type { Instant } from "../model/time.ts";
+import type { Breaker, Change, Effect, Run } from "../model/transition.ts";
+import { unreachable } from "../model/unreachable.ts";
+import { isReady, startsBefore, type Session, type State } from "./state.ts";
+
+export class Draft {
+  readonly changes: Change[] = [];
+  readonly effects: Effect[] = [];
+  /** Tasks that this decision changed, by session. */
+  readonly touched = new Map<SessionId, Map<TaskId, Task | null>>();
+  private readonly files = new Map<SessionId, SessionFile | null>();
+  private readonly liveRuns = new Map<TaskKey, Run | null>();
+  private readonly liveLimits = new Map<string, Instant | null>();
+  private readonly liveBreakers = new Map<string, Breaker>();
+  private isDraining: boolean | undefined;
+  private readonly state: State;
+
+  constructor(state: State) {
+    this.state = state;
+  }
+
+  add(...changes: Change[]): void {
+    for (const change of changes) {
+      this.changes.push(change);
+      this.note(change);
+    }
+  }
+
+  act(effect: Effect): void {
+    this.effects.push(effect);
+  }
+
+  sessionIds(): SessionId[] {
+    const ids = new Set(this.state.sessions.keys());
+    for (const [id, file] of this.files) file ? ids.add(id) : ids.delete(id);
+    return [...ids].sort();
+  }
+
+  session(id: SessionId): SessionFile | undefined {
+    const changed = this.files.get(id);
+    return changed === null ? undefined : (changed ?? this.state.sessions.get(id)?.file);
+  }
+
+  task(session: SessionId, id: TaskId): Task | undefined {
+    const changed = this.touched.get(session)?.get(id);
+    return changed === null ? undefined : (changed ?? this.base(session)?.tasks.get(id));
+  }
+
+  taskCount(session: SessionId): number {
+    const tasks = this.base(session)?.tasks;
+    let count = tasks?.size ?? 0;
+    for (const [id, task] of this.touched.get(session) ?? []) count += (task ? 1 : 0) - (tasks?.has(id) ? 1 : 0);
+    return count;
+  }
+
+  *tasks(session: SessionId): Generator<Task> {
+    const touched = this.touched.get(session);
+    for (const [id, task] of this.base(session)?.tasks ?? []) if (!touched?.has(id)) yield task;
+    for (const task of touched?.values() ?? []) if (task) yield task;
+  }
+
+  children(session: SessionId, parent: TaskId): TaskId[] {
+    const found = new Set(this.base(session)?.index.children.get(parent));
+    for (const [id, task] of this.touched.get(session) ?? []) {
+      if (task?.relations.parent === parent) found.add(id);
+      else found.delete(id);
+    }
+    return [...found];
+  }
+
+  /** Pending tasks with their dependencies met, in starting order, lazily: the first few are all that is mostly needed. */
+  *ready(session: SessionId): Generator<Task> {
+    const base = this.base(session);
+    const unsure = new Set<TaskId>(this.touched.get(session)?.keys());
+    for (const id of [...unsure]) for (const next of base?.index.dependents.get(id) ?? []) unsure.add(next);
+    const extra: Task[] = [];
+    for (const id of unsure) {
+      const task = this.task(session, id);
+      if (task && isReady(task, (other) => this.task(session, other))) extra.push(task);
+    }
+    extra.sort(startsBefore);
+    let next = 0;
+    for (const id of base?.index.ready ?? []) {
+      if (unsure.has(id)) continue;
+      const task = base?.tasks.get(id);
+      if (!task) continue;
+      while (next < extra.length && startsBefore(extra[next] as Task, task) < 0) yield extra[next++] as Task;
+      yield task;
+    }
+    while (next < extra.length) yield extra[next++] as Task;
+  }
+
+  run(session: SessionId, id: TaskId): Run | undefined {
+    const key = taskKey(session, id);
+    const changed = this.liveRuns.get(key);
+    return changed === null ? undefined : (changed ?? this.state.runs.get(key));
+  }
+
+  runs(): Run[] {
+    const all = new Map<TaskKey, Run>(this.state.runs);
+    for (const [key, run] of this.liveRuns) run ? all.set(key, run) : all.delete(key);
+    return [...all.values()];
+  }
+
+  limit(account: string): Instant | undefined {
+    const changed = this.liveLimits.get(account);
+    return changed === null ? undefined : (changed ?? this.state.limits.get(account));
+  }
+
+  breaker(key: string): Breaker {
+    return this.liveBreakers.get(key) ?? this.state.breakers.get(key) ?? { state: "closed", failures: [] };
+  }
+
+  get draining(): boolean {
+    return this.isDraining ?? this.state.draining;
+  }
+
+  private base(session: SessionId): Session | undefined {
+    return this.files.get(session) === null ? undefined : this.state.sessions.get(session);
+  }
+
+  private put(session: SessionId, id: TaskId, task: Task | null): void {
+    const tasks = this.touched.get(session);
+    if (tasks) tasks.set(id, task);
+    else this.touched.set(session, new Map([[id, task]]));
+  }
+
+  private note(change: Change): void {
+    switch (change.of) {
+      case "task":
+        this.put(change.session, change.id, change.after);
+        for (const other of change.also ?? []) this.put(change.session, other.id, other);
+        return;
+      case "task-edit":
+        this.put(change.session, change.id, change.after);
+        return;
+      case "session":
+      case "session-edit":
+      case "session-file":
+        this.files.set(change.session, change.after);
+        return;
+      case "workspace":
+        return;
+      case "run-started":
+        this.liveRuns.set(taskKey(change.run.session, change.run.id), change.run);
+        return;
+      case "run-stopping": {
+        const run = this.run(change.session, change.id);
+        if (run) this.liveRuns.set(taskKey(change.session, change.id), { ...run, stopping: run.stopping ?? change.why });
+        return;
+      }
+      case "run-ended":
+        this.liveRuns.set(taskKey(change.session, change.id), null);
+        return;
+      case "limit":
+        this.liveLimits.set(change.account, change.until);
+        return;
+      case "breaker":
+        this.liveBreakers.set(change.key, change.breaker);
+        return;
+      case "draining":
+        this.isDraining = change.draining;
+        return;
+      default:
+        unreachable(change);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/** What can happen, as the machine hears of it. */
+import type { AttemptEnd, AttemptFacts } from "../model/attempt.ts";
+import type { RunId, SessionId, TaskId } from "../model/ids.ts";
+import type { SessionFile } from "../model/session.ts";
+import type { Task } from "../model/task.ts";
+import type { Actor, StopReason } from "../model/transition.ts";
+
+export type Event =
+  /** Task files that were accepted; together, so that they may depend on each other. */
+  | { type: "tasks-found"; session: SessionId; tasks: Task[]; by: Actor; untrusted?: ReadonlySet<TaskId> }
+  /** A person saved a task's file: the whole task as it shall be, and the names of the fields that differ. */
+  | { type: "task-edited"; session: SessionId; task: Task; fields: string[]; by: Actor }
+  | { type: "task-deleted"; session: SessionId; id: TaskId; by: Actor }
+  /** A person marked a file that arrived by git as trusted, or it lost that trust. */
+  | { type: "trust-changed"; session: SessionId; id: TaskId; trusted: boolean }
+  | { type: "session-found"; file: SessionFile; by: Actor }
+  | { type: "session-edited"; file: SessionFile; fields: string[]; by: Actor }
+  | { type: "session-gone"; session: SessionId; by: Actor }
+  /** The marker files that exist, newest first. */
+  | { type: "markers"; present: SessionId[] }
+  | { type: "ended"; session: SessionId; id: TaskId; attempt: number; runId: RunId; end: RunEnd }
+  /** A person wrote the response of an attempt. */
+  | { type: "answered"; session: SessionId; id: TaskId; attempt: number; outcome: "success" | "failure"; message: string }
+  /** Something was put in order: it goes on record. */
+  | { type: "repaired"; text: string }
+  | { type: "tick" }
+  | { type: "drain" }
+  | { type: "stop-all"; why: StopReason };
+
+/** How a run ended; `stopped` is the daemon's own doing. Durations in milliseconds. */
+export type RunEnd =
+  | { kind: "finished"; end: AttemptEnd; durationMs: number }
+  | { kind: "stopped"; why: StopReason; facts: AttemptFacts; durationMs: number };

@@ -1,0 +1,89 @@
+/** A person's save and the daemon's write, field by field, against the version both started from. SPEC section 5. */
+import type { Task } from "../model/task.ts";
+
+/** Fields that Coxswain keeps; a save without them has not asked for their removal. */
+const KEPT = new Set(["attempts", "last_attempt", "failures", "source", "branch", "commit"]);
+const NESTED = new Set(["context", "relations", "execution", "implementation"]);
+
+export interface Merged {
+  task: Task;
+  /** What the person changed, as `title`, `context.acceptance`; empty if only the form differs. */
+  fields: string[];
+}
+
+/**
+ * `current` is what is recorded, `older` are versions before it (newest first): a save made from one of those (its
+ * attempts and last attempt tell) is compared with that one, so that a slow editor does not undo what happened since.
+ */
+export function mergeEdit(saved: Record<string, unknown>, current: Task, older: readonly Task[]): Merged {
+  const base = [current, ...older].find((version) => sameHistory(saved, version)) ?? current;
+  const fields: string[] = [];
+  const task = mergeObject({ saved, base: asRecord(base), current: asRecord(current), path: "" }, fields);
+  return { task: { ...task, id: current.id } as unknown as Task, fields };
+}
+
+interface Sides {
+  saved: Record<string, unknown>;
+  base: Record<string, unknown>;
+  current: Record<string, unknown>;
+  path: string;
+}
+
+function mergeObject({ saved, base, current, path }: Sides, fields: string[]): Record<string, unknown> {
+  const merged: Record<string, unknown> = {};
+  const keys = [...Object.keys(saved), ...Object.keys(current).filter((key) => !Object.hasOwn(saved, key))];
+  for (const key of keys) {
+    const name = path ? `${path}.${key}` : key;
+    const inSaved = Object.hasOwn(saved, key);
+    if (!inSaved && (path === "" ? Object.hasOwn(base, key) && isCore(key) : KEPT.has(key))) {
+      merged[key] = current[key];
+      continue;
+    }
+    if (path === "" && NESTED.has(key) && isObject(saved[key]) && isObject(current[key])) {
+      const sides = { saved: saved[key], base: asRecord(base[key] ?? {}), current: current[key], path: key };
+      merged[key] = mergeObject(sides, fields);
+      continue;
+    }
+    if (equal(saved[key], base[key])) {
+      if (Object.hasOwn(current, key)) merged[key] = current[key];
+      continue;
+    }
+    fields.push(name);
+    if (inSaved) merged[key] = saved[key];
+    else if (isListField(name)) merged[key] = [];
+  }
+  return merged;
+}
+
+/** Top-level fields that every task has: missing from a save means unchanged. */
+function isCore(key: string): boolean {
+  return NESTED.has(key) || key === "id" || key === "status" || key === "type" || key === "agent" || key === "paths";
+}
+
+/** Lists that the schema requires: removing one empties it. */
+function isListField(name: string): boolean {
+  return /^(context\.(requirements|scope|acceptance)|relations\.(subtasks|dependencies)|implementation\.files)$/.test(name);
+}
+
+function sameHistory(saved: Record<string, unknown>, version: Task): boolean {
+  const execution = saved["execution"];
+  if (!isObject(execution)) return false;
+  return equal(execution["attempts"], version.execution.attempts) && equal(execution["last_attempt"], version.execution.last_attempt);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return value as Record<string, unknown>;
+}
+
+function equal(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => Object.hasOwn(b, key) && equal(asRecord(a)[key], asRecord(b)[key]));
+}

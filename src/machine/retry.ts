@@ -1,0 +1,82 @@
+/** What becomes of a task after a failure. SPEC section 9. */
+import type { Failure, FailureClass } from "../model/failure.ts";
+import type { BlockedReason, Task, TaskState } from "../model/task.ts";
+import { after, instant, isInstant, toMs, type Instant } from "../model/time.ts";
+import { unreachable } from "../model/unreachable.ts";
+import type { Lent, Policy } from "./policy.ts";
+
+export interface Verdict {
+  state: TaskState;
+  /** Failures since the last success or a person's retry. */
+  failures: number;
+  /** false: the attempt does not count (a usage limit is nobody's failure). */
+  counts: boolean;
+}
+
+export function afterFailure(task: Task, error: Failure, policy: Policy, lent: Lent): Verdict {
+  const failures = (task.execution.failures ?? 0) + 1;
+  const most = task.execution.max_attempts ?? policy.retry.attempts;
+  const blocked = (reason: BlockedReason): Verdict => ({ state: { status: "blocked", reason }, failures, counts: true });
+  const again = (at: Instant, reason: BlockedReason = "failed"): Verdict =>
+    failures >= most
+      ? blocked(reason)
+      : { state: { status: "pending", reason: "backoff", nextAttemptAt: at }, failures, counts: true };
+
+  switch (error.class) {
+    case "network":
+    case "overloaded":
+    case "crash":
+    case "unknown":
+      return again(backoff(failures, policy, lent));
+    case "timeout":
+      return again(backoff(failures, policy, lent), "timeout");
+    case "rate-limit":
+      return again(upcoming(named(error), lent.now) ?? after(lent.now, policy.retry.rateLimit));
+    case "stalled":
+      return failures >= Math.min(2, most) ? blocked("stalled") : again(lent.now, "stalled");
+    case "verify":
+      return failures > policy.retry.verifyRounds ? blocked("verify") : again(lent.now, "verify");
+    case "usage-limit":
+      return {
+        state: { status: "pending", reason: "usage-limit", nextAttemptAt: limitEnds(error, policy, lent) },
+        failures: failures - 1,
+        counts: false,
+      };
+    case "auth":
+    case "invalid":
+    case "budget":
+    case "conflict":
+      return blocked(error.class);
+    case "permission":
+      return blocked("failed");
+    default:
+      return unreachable(error.class);
+  }
+}
+
+/** When a usage limit is over: what the answer named plus a margin, else a quarter of an hour. */
+export function limitEnds(error: Failure, policy: Policy, lent: Lent): Instant {
+  const reset = named(error) ?? after(lent.now, UNNAMED_LIMIT);
+  return after(reset, policy.retry.usageMargin);
+}
+
+const UNNAMED_LIMIT = 15 * 60_000;
+
+/** Failures that say something about the model's service rather than about the task. */
+export function countsForBreaker(kind: FailureClass): boolean {
+  return kind === "network" || kind === "overloaded" || kind === "crash" || kind === "timeout" || kind === "unknown";
+}
+
+/** 2 s, 4 s, 8 s, …, each with up to half as much again. */
+function backoff(failures: number, policy: Policy, lent: Lent): Instant {
+  const wait = policy.retry.base * 2 ** (failures - 1);
+  return after(lent.now, Math.round(wait * (1 + lent.chance() / 2)));
+}
+
+function named(error: Failure): Instant | undefined {
+  return error.retry_at && isInstant(error.retry_at) ? instant(toMs(error.retry_at)) : undefined;
+}
+
+function upcoming(at: Instant | undefined, now: Instant): Instant | undefined {
+  return at && toMs(at) > toMs(now) ? at : undefined;
+}

@@ -1,0 +1,115 @@
+/** What may start now. SPEC sections 3.4, 4, 8 and 9. */
+import { taskKey, type SessionId } from "../model/ids.ts";
+import type { Role } from "../model/role.ts";
+import { stateOf, withExecution, withState, type Task } from "../model/task.ts";
+import { instant, toMs, type Instant } from "../model/time.ts";
+import type { Run } from "../model/transition.ts";
+import { breakerKey, onStart, permits } from "./breaker.ts";
+import type { Draft } from "./draft.ts";
+import { mayClash, writesOf } from "./overlap.ts";
+import type { Lent, Policy } from "./policy.ts";
+import { startsBefore } from "./state.ts";
+import { move } from "./steering.ts";
+
+export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
+  if (draft.draining) return;
+  let wake: Instant | undefined;
+  const later = (at: Instant | null | undefined) => {
+    if (at && (!wake || at < wake)) wake = at;
+  };
+  for (const [session, task] of inOrder(draft)) {
+    if (draft.run(session, task.id)) continue; // its agent is still being stopped
+    const state = stateOf(task);
+    if (state.status === "pending" && state.nextAttemptAt && toMs(state.nextAttemptAt) > toMs(lent.now)) {
+      later(instant(toMs(state.nextAttemptAt)));
+      continue;
+    }
+    const role = policy.roles.get(task.agent);
+    if (!role) {
+      move(draft, session, task, { status: "blocked", reason: "invalid" }, "daemon");
+      continue;
+    }
+    if (task.execution.approve === "before" && task.execution.approved !== true) {
+      move(draft, session, task, { status: "blocked", reason: "awaiting-approval" }, "daemon");
+      continue;
+    }
+    if (role.runner === "human") {
+      askPerson(draft, session, task, lent);
+      continue;
+    }
+    const live = draft.runs();
+    if (live.length >= policy.concurrency) break;
+    const writes = writesOf(task, role);
+    if (live.some((run) => mayClash(run.writes, writes))) continue;
+    const blockedUntil = serviceBlocks(draft, role, task, policy, lent.now);
+    if (blockedUntil !== undefined) {
+      later(blockedUntil);
+      continue;
+    }
+    start(draft, { session, task, role, writes }, policy, lent);
+  }
+  if (wake) draft.act({ do: "wake", at: wake });
+}
+
+/** Ready tasks of all active sessions, in starting order. */
+function* inOrder(draft: Draft): Generator<[SessionId, Task]> {
+  const active = draft.sessionIds().filter((id) => draft.session(id)?.status === "active");
+  const [only] = active;
+  if (only !== undefined && active.length === 1) {
+    for (const task of draft.ready(only)) yield [only, task];
+    return;
+  }
+  const all = active.flatMap((id) => [...draft.ready(id)].map((task): [SessionId, Task] => [id, task]));
+  all.sort(([, a], [, b]) => startsBefore(a, b));
+  yield* all;
+}
+
+/** Undefined: may start. Otherwise from when on it may be asked again; null when another event decides. */
+function serviceBlocks(draft: Draft, role: Role, task: Task, policy: Policy, now: Instant): Instant | null | undefined {
+  if (role.runner === "claude") {
+    const limit = draft.limit("claude");
+    if (limit && toMs(limit) > toMs(now)) return limit;
+  }
+  const key = breakerKey(role, task, policy);
+  if (!key) return undefined;
+  const permit = permits(draft.breaker(key), now);
+  return permit.yes ? undefined : permit.until;
+}
+
+function start(
+  draft: Draft,
+  what: { session: SessionId; task: Task; role: Role; writes: Run["writes"] },
+  policy: Policy,
+  lent: Lent,
+): void {
+  const { session, task, role, writes } = what;
+  const attempt = task.execution.attempts + 1;
+  const runId = lent.runId();
+  const model = task.execution.model ?? role.model ?? policy.model;
+  const run: Run = { session, id: task.id, attempt, runId, role: role.name, model, startedAt: lent.now, writes };
+  const key = breakerKey(role, task, policy);
+  if (key) {
+    const before = draft.breaker(key);
+    const breaker = onStart(before, taskKey(session, task.id));
+    if (breaker !== before) draft.add({ of: "breaker", key, breaker });
+  }
+  move(draft, session, begun(task, attempt, runId, lent.now), { status: "active" }, "daemon", { attempt });
+  draft.add({ of: "run-started", run });
+  draft.act({ do: "start-agent", run });
+}
+
+function askPerson(draft: Draft, session: SessionId, task: Task, lent: Lent): void {
+  const attempt = task.execution.attempts + 1;
+  const asked = begun(task, attempt, null, lent.now);
+  const after = withState(asked, { status: "blocked", reason: "awaiting-person" });
+  draft.add({ of: "task", session, id: task.id, from: "pending", to: "blocked", by: "daemon", after, attempt });
+}
+
+function begun(task: Task, attempt: number, runId: string | null, now: Instant): Task {
+  const started = withExecution(task, {
+    attempts: attempt,
+    last_attempt: { attempt, run_id: runId, agent_session: null, started_at: now, ended_at: null, outcome: null },
+  });
+  // An approval of the work is asked for each attempt's work.
+  return task.execution.approve === "after" ? withExecution(started, { approved: undefined }) : started;
+}

@@ -1,0 +1,161 @@
+/** What follows when an agent has ended. SPEC sections 3.4 and 9. */
+import type { AttemptFacts } from "../model/attempt.ts";
+import { taskKey, type SessionId } from "../model/ids.ts";
+import { withExecution, type LastAttempt, type Task, type TaskState } from "../model/task.ts";
+import { toMs } from "../model/time.ts";
+import type { Run } from "../model/transition.ts";
+import { breakerKeyOf, onFailure, onSuccess } from "./breaker.ts";
+import type { Draft } from "./draft.ts";
+import type { Event, RunEnd } from "./event.ts";
+import type { Lent, Policy } from "./policy.ts";
+import { afterFailure, countsForBreaker, limitEnds } from "./retry.ts";
+
+/** Every attempt's account, until there are several. */
+const ACCOUNT = "claude";
+
+export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, policy: Policy, lent: Lent): void {
+  const { session, id, attempt, runId } = event;
+  const run = draft.run(session, id);
+  // Late news of an older attempt is nothing.
+  if (!run || run.runId !== runId) return;
+  draft.add({ of: "run-ended", session, id });
+  charge(draft, session, event.end);
+  followBreaker(draft, run, event.end, policy, lent);
+
+  const task = draft.task(session, id);
+  const last = task?.execution.last_attempt;
+  if (!task || last?.run_id !== runId) return;
+  if (task.status !== "active") {
+    // A person took the task away from its agent: what it cost and where it stood are facts all the same.
+    const after = withLast(task, last, event.end, lent);
+    draft.add({ of: "task-edit", session, id, by: "daemon", fields: ["execution.last_attempt"], after });
+    return;
+  }
+  const { settled, state } = settle(withLast(task, last, event.end, lent), event.end, policy, lent);
+  const facts = event.end.kind === "finished" ? event.end.end : event.end.facts;
+  draft.add({
+    of: "task",
+    session,
+    id,
+    from: "active",
+    to: state.status,
+    by: "daemon",
+    attempt,
+    facts: factsOf(facts),
+    after: stateful(settled, state),
+  });
+}
+
+function settle(
+  task: Task,
+  end: RunEnd,
+  policy: Policy,
+  lent: Lent,
+): { settled: Task; state: TaskState } {
+  if (end.kind === "stopped") {
+    // Stopped by the daemon for its own reasons: the attempt does not count.
+    if (end.why !== "timeout" && end.why !== "stalled") {
+      return { settled: uncounted(task), state: { status: "pending" } };
+    }
+    const message = end.why === "timeout" ? "The time limit was reached." : "It was silent for too long.";
+    return failed(task, { class: end.why, message }, policy, lent);
+  }
+  if (end.end.outcome === "success") {
+    const settled = withExecution(task, { failures: undefined });
+    if (task.execution.approve === "after") {
+      return { settled, state: { status: "blocked", reason: "awaiting-approval" } };
+    }
+    return { settled, state: { status: "completed" } };
+  }
+  return failed(task, end.end.error, policy, lent);
+}
+
+function failed(
+  task: Task,
+  error: NonNullable<LastAttempt["error"]>,
+  policy: Policy,
+  lent: Lent,
+): { settled: Task; state: TaskState } {
+  const verdict = afterFailure(task, error, policy, lent);
+  const counted = withExecution(task, { failures: verdict.failures || undefined });
+  return { settled: verdict.counts ? counted : uncounted(counted), state: verdict.state };
+}
+
+function withLast(task: Task, last: LastAttempt, end: RunEnd, lent: Lent): Task {
+  const facts = end.kind === "finished" ? end.end : end.facts;
+  const outcome = end.kind === "stopped" ? "stopped" : end.end.outcome;
+  const stopError =
+    end.kind === "stopped" && (end.why === "timeout" || end.why === "stalled")
+      ? { class: end.why, message: end.why === "timeout" ? "The time limit was reached." : "It was silent for too long." }
+      : null;
+  return withExecution(task, {
+    last_attempt: {
+      ...last,
+      agent_session: facts.agent_session ?? last.agent_session ?? null,
+      ended_at: lent.now,
+      outcome,
+      error: end.kind === "finished" && end.end.outcome === "failure" ? end.end.error : stopError,
+      cost_usd: facts.cost_usd,
+      tokens: facts.tokens,
+      turns: facts.turns,
+      duration_ms: end.durationMs,
+      model: facts.model ?? last.model ?? null,
+    },
+  });
+}
+
+function uncounted(task: Task): Task {
+  return withExecution(task, { attempts: Math.max(0, task.execution.attempts - 1) });
+}
+
+/** The state onto the task, keeping what `withState` would not know. */
+function stateful(task: Task, state: TaskState): Task {
+  return {
+    ...withExecution(task, {
+      reason: state.status === "pending" || state.status === "blocked" ? state.reason : undefined,
+      next_attempt_at: state.status === "pending" ? state.nextAttemptAt : undefined,
+    }),
+    status: state.status,
+  };
+}
+
+function factsOf(facts: AttemptFacts): Partial<AttemptFacts> {
+  const { agent_session, model, cost_usd } = facts;
+  return { agent_session, model, cost_usd };
+}
+
+/** What it cost is the session's, whatever became of it. */
+function charge(draft: Draft, session: SessionId, end: RunEnd): void {
+  const facts = end.kind === "finished" ? end.end : end.facts;
+  const file = draft.session(session);
+  if (!file || !facts.cost_usd) return;
+  const cost_usd = Math.round(((file.cost_usd ?? 0) + facts.cost_usd) * 1e6) / 1e6;
+  draft.add({ of: "session-file", session, after: { ...file, cost_usd } });
+}
+
+function followBreaker(draft: Draft, run: Run, end: RunEnd, policy: Policy, lent: Lent): void {
+  if (end.kind === "finished" && end.end.outcome === "failure" && end.end.error.class === "usage-limit") {
+    const until = limitEnds(end.end.error, policy, lent);
+    const before = draft.limit(ACCOUNT);
+    if (!before || toMs(until) > toMs(before)) draft.add({ of: "limit", account: ACCOUNT, until });
+  }
+  const key = breakerKeyOf(run);
+  if (!key) return;
+  const before = draft.breaker(key);
+  const probe = before.state === "half-open" && before.probe === taskKey(run.session, run.id);
+  // While one attempt decides, the end of another that began earlier says nothing.
+  if (before.state === "half-open" && !probe) return;
+  const bad =
+    end.kind === "finished"
+      ? end.end.outcome === "failure" && countsForBreaker(end.end.error.class)
+      : end.why === "timeout" || end.why === "stalled";
+  if (bad) return draft.add({ of: "breaker", key, breaker: onFailure(before, lent.now, policy) });
+  if (end.kind === "stopped") {
+    // The probe told nothing: the next attempt decides instead.
+    if (probe) draft.add({ of: "breaker", key, breaker: { state: "open", until: lent.now } });
+    return;
+  }
+  if (probe || (before.state === "closed" && before.failures.length > 0 && end.end.outcome === "success")) {
+    draft.add({ of: "breaker", key, breaker: onSuccess() });
+  }
+}

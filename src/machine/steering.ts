@@ -1,0 +1,140 @@
+/** What people do to tasks: drop, edit, delete, trust, answer. SPEC sections 3.3, 5 and 13. */
+import type { SessionId, TaskId } from "../model/ids.ts";
+import { stateOf, withExecution, withState, type Status, type Task, type TaskState } from "../model/task.ts";
+import type { Instant } from "../model/time.ts";
+import type { Actor, Run, StopReason } from "../model/transition.ts";
+import type { Draft } from "./draft.ts";
+import type { Event } from "./event.ts";
+
+type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
+
+export function tasksFound(draft: Draft, event: Of<"tasks-found">): void {
+  for (const found of event.tasks) {
+    const task = normalised(found);
+    const { session } = event;
+    const first = withState(task, { status: "pending" });
+    const written = stateOf(task);
+    const keep = written.status === "completed" || written.status === "blocked";
+    const pending = keep ? first : task.status === "pending" ? task : first;
+    draft.add({ of: "task", session, id: task.id, from: "new", to: "pending", by: event.by, after: pending });
+    if (keep) move(draft, session, task, written, event.by);
+    if (event.untrusted?.has(task.id)) move(draft, session, task, { status: "blocked", reason: "untrusted" }, "daemon");
+  }
+}
+
+export function taskEdited(draft: Draft, event: Of<"task-edited">): void {
+  const { session, by } = event;
+  const before = draft.task(session, event.task.id);
+  if (!before) return;
+  const edited = event.task;
+  const run = draft.run(session, edited.id);
+  const approval = approvalOf(before, edited);
+
+  if (approval) {
+    if (approval.status === "blocked") return note(draft, session, withState(edited, approval), event.fields, by);
+    return move(draft, session, edited, approval, by);
+  }
+  if (edited.status === before.status || edited.status === "active" || edited.status === "container") {
+    // Running and containing are facts, not wishes: a status that says so by hand is put back.
+    const after = edited.status === before.status ? edited : withState(edited, stateOf(before));
+    return note(draft, session, after, event.fields, by);
+  }
+  const wanted = wish(edited);
+  if (run && before.status === "active") stopRun(draft, run, wanted.status === "pending" ? "requeued" : "cancelled");
+  move(draft, session, wanted.status === "pending" ? afresh(edited) : edited, wanted, by);
+}
+
+export function taskDeleted(draft: Draft, event: Of<"task-deleted">): void {
+  const { session, id, by } = event;
+  const before = draft.task(session, id);
+  if (!before) return;
+  const run = draft.run(session, id);
+  if (run) stopRun(draft, run, "deleted");
+  draft.add({ of: "task", session, id, from: before.status, to: "deleted", by, after: null });
+}
+
+export function trustChanged(draft: Draft, event: Of<"trust-changed">): void {
+  const task = draft.task(event.session, event.id);
+  if (!task) return;
+  const state = stateOf(task);
+  const untrusted = state.status === "blocked" && state.reason === "untrusted";
+  if (event.trusted && untrusted) return move(draft, event.session, task, { status: "pending" }, "person");
+  if (!event.trusted && state.status === "pending") {
+    move(draft, event.session, task, { status: "blocked", reason: "untrusted" }, "daemon");
+  }
+}
+
+/** A response that a person wrote is the result of a task that waits for one. */
+export function answered(draft: Draft, event: Of<"answered">, now: Instant): void {
+  const task = draft.task(event.session, event.id);
+  const waits = task?.status === "blocked" && task.execution.reason === "awaiting-person";
+  const last = task?.execution.last_attempt;
+  if (!task || !waits || !last || last.attempt !== event.attempt) return;
+  const success = event.outcome === "success";
+  const settled = withExecution(task, {
+    last_attempt: {
+      ...last,
+      ended_at: now,
+      outcome: event.outcome,
+      error: success ? null : { class: "unknown", message: event.message },
+    },
+  });
+  if (success) move(draft, event.session, settled, { status: "completed" }, "person");
+  else move(draft, event.session, settled, { status: "blocked", reason: "failed" }, "person");
+}
+
+export function stopRun(draft: Draft, run: Run, why: StopReason): void {
+  if (run.stopping) return;
+  const { session, id, attempt, runId } = run;
+  draft.add({ of: "run-stopping", session, id, why });
+  draft.act({ do: "stop-agent", session, id, attempt, runId, why });
+}
+
+/** Puts a task into another state, as a transition; to blocked from blocked only the file changes. */
+export function move(
+  draft: Draft,
+  session: SessionId,
+  task: Task,
+  to: TaskState,
+  by: Actor,
+  more: { attempt?: number } = {},
+): void {
+  const before = draft.task(session, task.id);
+  const from: Status | "new" = before?.status ?? "new";
+  const after = withState(task, to);
+  if (from === to.status) return note(draft, session, after, ["execution.reason"], by);
+  draft.add({ of: "task", session, id: task.id, from, to: to.status, by, after, ...more });
+}
+
+function note(draft: Draft, session: SessionId, after: Task, fields: string[], by: Actor): void {
+  draft.add({ of: "task-edit", session, id: after.id, by, fields, after });
+}
+
+/** What the person's status means, with its own reason if it names one. */
+function wish(edited: Task): TaskState {
+  const state = stateOf(edited);
+  if (state.status === "pending") return { status: "pending" };
+  return state;
+}
+
+/** An approval given or refused; undefined when the edit is about something else. */
+function approvalOf(before: Task, edited: Task): TaskState | undefined {
+  const awaits = before.status === "blocked" && before.execution.reason === "awaiting-approval";
+  if (!awaits || edited.status !== "blocked" || edited.execution.approved === before.execution.approved) return undefined;
+  if (edited.execution.approved === true) {
+    return edited.execution.approve === "after" ? { status: "completed" } : { status: "pending" };
+  }
+  return edited.execution.approved === false ? { status: "blocked", reason: "rejected" } : undefined;
+}
+
+/** A task that a person queues again starts with a clean count, and asks for its approval anew. */
+function afresh(task: Task): Task {
+  return withExecution(task, { failures: undefined, approved: undefined });
+}
+
+/** Relations that follow from the id, whatever the file says. */
+function normalised(task: Task): Task {
+  const dot = task.id.indexOf(".");
+  const parent: TaskId | null = dot === -1 ? null : task.id.slice(0, dot);
+  return task.relations.parent === parent ? task : { ...task, relations: { ...task.relations, parent } };
+}

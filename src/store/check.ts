@@ -1,0 +1,144 @@
+/** Checks against the schemas, in words: all problems at once, with what would be right. Loads ajv: only where files are taken in. */
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
+import type { TSchema } from "typebox";
+import { ConfigSchema, type WrittenConfig } from "../config.ts";
+import { SessionSchema } from "../model/session-schema.ts";
+import type { SessionFile } from "../model/session.ts";
+import { TaskDropSchema } from "../model/task-schema.ts";
+import type { TaskDrop } from "../model/task.ts";
+import { problem, type Problem } from "../problems.ts";
+import { closest } from "./closest.ts";
+
+const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: false, ownProperties: true });
+
+/** Unknown keys of a task are kept; only those that are probably misspelt are problems. */
+export function checkTaskDrop(value: unknown): { ok: TaskDrop } | { problems: Problem[] } {
+  return check<TaskDrop>(taskDrop, value, misspeltKeys(value, TaskDropSchema, ""));
+}
+
+export function checkSession(value: unknown): { ok: SessionFile } | { problems: Problem[] } {
+  return check<SessionFile>(session, value, []);
+}
+
+/** Unknown settings are refused. */
+export function checkConfig(value: unknown): { ok: WrittenConfig } | { problems: Problem[] } {
+  return check<WrittenConfig>(config, value, unknownKeys(value, ConfigSchema, ""));
+}
+
+const taskDrop = ajv.compile(TaskDropSchema);
+const session = ajv.compile(SessionSchema);
+const config = ajv.compile(optionalAll(ConfigSchema));
+
+function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): { ok: T } | { problems: Problem[] } {
+  const problems = validate(value) ? [] : inWords(validate.errors ?? []);
+  problems.push(...more);
+  return problems.length === 0 ? { ok: value as T } : { problems };
+}
+
+/** ajv's errors, one for each place: of a union only the last is of use. */
+function inWords(errors: ErrorObject[]): Problem[] {
+  const byPlace = new Map<string, Problem>();
+  for (const error of errors) {
+    const pointer = error.keyword === "required" ? `${error.instancePath}/${String(error.params["missingProperty"])}` : error.instancePath;
+    if (error.keyword === "anyOf" && byPlace.has(pointer)) continue;
+    byPlace.set(pointer, inWord(error, pointer));
+  }
+  return [...byPlace.values()];
+}
+
+function inWord(error: ErrorObject, pointer: string): Problem {
+  const field = pointer.split("/").slice(1).join(".") || "the file";
+  const { params } = error;
+  switch (error.keyword) {
+    case "required":
+      return problem("missing-field", `${field} is missing.`, { pointer: error.instancePath, hint: hintFor(field) });
+    case "enum": {
+      const allowed = params["allowedValues"] as string[];
+      const near = typeof error.data === "string" ? closest(error.data, allowed) : undefined;
+      const hint = near ? `Did you mean ${near}?` : "Write one of these.";
+      return problem("wrong-value", `${field} is ${show(error.data)}; it can be ${allowed.join(", ")}.`, { pointer, hint });
+    }
+    case "type":
+      return problem("wrong-value", `${field} is ${show(error.data)}; it must be ${article(String(params["type"]))}.`, { pointer });
+    case "pattern":
+      return patternProblem(error, pointer, field);
+    case "minLength":
+      return problem("wrong-value", `${field} is empty.`, { pointer });
+    case "maxLength":
+      return problem("wrong-value", `${field} has more than ${String(params["limit"])} characters.`, { pointer, hint: "Move the rest into context.requirements." });
+    default:
+      return problem("wrong-value", `${field} ${error.message ?? "is wrong"}.`, { pointer });
+  }
+}
+
+function patternProblem(error: ErrorObject, pointer: string, field: string): Problem {
+  const pattern = String(error.params["pattern"]);
+  if (pattern.includes("ms|s|m|h|d")) {
+    return problem("wrong-value", `${field} is ${show(error.data)}; it must be a duration with its unit.`, { pointer, hint: "Such as 30m, 2s or 1h30m." });
+  }
+  if (pattern.startsWith("^impl-")) {
+    const third = typeof error.data === "string" && /^impl-\d+\.\d+\./.test(error.data);
+    return third
+      ? problem("third-level", `${field} ${show(error.data)} has a third level; two are the most.`, { pointer, hint: "Make it impl-N.M." })
+      : problem("bad-id", `${field} ${show(error.data)} is not an id.`, { pointer, hint: "Ids are impl-N or impl-N.M, without leading zeros." });
+  }
+  return problem("wrong-value", `${field} is ${show(error.data)}, which has the wrong form.`, { pointer });
+}
+
+const HINTS: Record<string, string> = { title: 'Give it one: {"title": "what is to be done"}.' };
+const hintFor = (field: string) => HINTS[field] ?? `Add ${field}.`;
+const article = (type: string) => `${/^[aeiou]/.test(type) ? "an" : "a"} ${type}`;
+const show = (value: unknown) => {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+};
+
+type SchemaNode = TSchema & { properties?: Record<string, SchemaNode>; anyOf?: SchemaNode[]; items?: SchemaNode };
+
+function propertiesOf(schema: SchemaNode | undefined): Record<string, SchemaNode> | undefined {
+  return schema?.properties ?? schema?.anyOf?.find((option) => option.properties)?.properties;
+}
+
+function misspeltKeys(value: unknown, schema: SchemaNode, path: string): Problem[] {
+  return unknownIn(value, schema, path, (key, near, pointer) =>
+    near === undefined ? undefined : problem("misspelt-key", `${key}: did you mean ${near}?`, { pointer, hint: "Rename the key." }),
+  );
+}
+
+function unknownKeys(value: unknown, schema: SchemaNode, path: string): Problem[] {
+  return unknownIn(value, schema, path, (key, near, pointer) =>
+    problem("bad-config", `There is no setting ${pointer.slice(1).replaceAll("/", ".") || key}.`, {
+      pointer,
+      hint: near === undefined ? "cox config --docs lists them all." : `Did you mean ${near}?`,
+    }),
+  );
+}
+
+function unknownIn(
+  value: unknown,
+  schema: SchemaNode,
+  path: string,
+  tell: (key: string, near: string | undefined, pointer: string) => Problem | undefined,
+): Problem[] {
+  const properties = propertiesOf(schema);
+  if (!properties || typeof value !== "object" || value === null || Array.isArray(value)) return [];
+  const known = Object.keys(properties);
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const pointer = `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const property = Object.hasOwn(properties, key) ? properties[key] : undefined;
+    if (property) return unknownIn(inner, property, pointer, tell);
+    const free = known.filter((name) => !Object.hasOwn(value, name));
+    return tell(key, closest(key, free), pointer) ?? [];
+  });
+}
+
+/** The schema with nothing required, at any depth. */
+function optionalAll(schema: SchemaNode): SchemaNode {
+  const copy = structuredClone(schema) as SchemaNode & { required?: string[] };
+  const loosen = (node: SchemaNode & { required?: string[] }) => {
+    delete node.required;
+    for (const property of Object.values(node.properties ?? {})) loosen(property as SchemaNode & { required?: string[] });
+  };
+  loosen(copy);
+  return copy;
+}

@@ -1,0 +1,198 @@
+/**
+ * What is on disk, compared with what was last seen: events of the watcher only say where to look first. A full scan
+ * finds everything, whatever the watcher missed. Only regular files are opened, links are never followed.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as breathe } from "node:timers/promises";
+import { MAX_BYTES } from "./json-file.ts";
+import { isSessionId } from "../model/ids.ts";
+import { missing } from "./files.ts";
+import { placeOf, RUN, type Place } from "./paths.ts";
+
+/** A file as last seen. `hash` is the SHA-256 of its content; null where the content is not looked at. */
+export interface Seen {
+  signature: string;
+  hash: string | null;
+}
+
+export type Found =
+  | { path: string; place: Place; is: "file"; content: Buffer; hash: string; signature: string }
+  /** Too large to read: the size is all that is known. */
+  | { path: string; place: Place; is: "oversized"; size: number; signature: string }
+  | { path: string; place: Place; is: "gone" }
+  /** A FIFO, device, link or folder where a file should be: never opened. */
+  | { path: string; place: Place; is: "irregular"; what: string };
+
+export class Scanner {
+  private readonly workspace: string;
+  readonly seen = new Map<string, Seen>();
+  /** Markers and their time of change, newest first; kept by every look at the top folder. */
+
+  constructor(workspace: string) {
+    this.workspace = workspace;
+  }
+
+  /** Everything that differs from what was seen, without marking it as seen: the caller does, with {@link accept}. */
+  async full(): Promise<Found[]> {
+    const found: Found[] = [];
+    const present = new Set<string>();
+    let looked = 0;
+    for (const path of this.walk()) {
+      present.add(path);
+      const difference = this.look(path);
+      if (difference) found.push(difference);
+      if (++looked % 256 === 0) await breathe();
+    }
+    for (const path of this.seen.keys()) {
+      if (!present.has(path)) found.push({ path, place: placeOf(path), is: "gone" });
+    }
+    return found;
+  }
+
+  /** The same for single paths; a folder stands for what is in it. */
+  some(paths: Iterable<string>): Found[] {
+    const found: Found[] = [];
+    for (const path of paths) {
+      const difference = this.look(path);
+      if (difference?.is === "irregular" && difference.what === "a folder" && placeOf(path).kind !== "task") {
+        for (const inner of this.walk(path)) {
+          const deeper = this.look(inner);
+          if (deeper) found.push(deeper);
+        }
+      } else if (difference) found.push(difference);
+    }
+    return found;
+  }
+
+  accept(found: Found): void {
+    if (found.is === "gone") this.seen.delete(found.path);
+    else if (found.is === "file") this.seen.set(found.path, { signature: found.signature, hash: found.hash });
+    else if (found.is === "oversized") this.seen.set(found.path, { signature: found.signature, hash: null });
+    else this.seen.set(found.path, { signature: found.what, hash: null });
+  }
+
+  /** Notes what the daemon itself has just written. */
+  wrote(path: string, content: string | Buffer): void {
+    const signature = this.signatureOf(path);
+    if (signature) this.seen.set(path, { signature, hash: sha256(content) });
+  }
+
+  /** Whether the file still is what was last seen (or still is not there). */
+  unchanged(path: string): boolean {
+    return this.signatureOf(path) === this.seen.get(path)?.signature;
+  }
+
+  /** Markers that exist, newest first. */
+  markers(): { session: string; changedAt: number }[] {
+    const markers: { session: string; changedAt: number }[] = [];
+    for (const name of namesIn(this.workspace)) {
+      const place = placeOf(name);
+      if (place.kind !== "marker") continue;
+      const stat = statOf(join(this.workspace, name));
+      if (stat) markers.push({ session: place.session, changedAt: stat.mtimeMs });
+    }
+    return markers.sort((a, b) => b.changedAt - a.changedAt || a.session.localeCompare(b.session));
+  }
+
+  private look(path: string): Found | undefined {
+    const place = placeOf(path);
+    if (place.kind === "ignored" || place.kind === "transcript" || place.kind === "output") return undefined;
+    const before = this.seen.get(path);
+    const full = join(this.workspace, path);
+    const stat = statOf(full);
+    if (!stat) return before ? { path, place, is: "gone" } : undefined;
+    if (!stat.isFile()) {
+      const what = kindOf(stat);
+      return before?.signature === what ? undefined : { path, place, is: "irregular", what };
+    }
+    const signature = sign(stat);
+    if (before?.signature === signature) return undefined;
+    if (stat.size > MAX_BYTES) return { path, place, is: "oversized", size: stat.size, signature };
+    const read = readRegular(full);
+    if (!read) return before ? { path, place, is: "gone" } : undefined;
+    const hash = sha256(read.content);
+    if (before?.hash === hash) {
+      this.seen.set(path, { signature: read.signature, hash });
+      return undefined;
+    }
+    return { path, place, is: "file", content: read.content, hash, signature: read.signature };
+  }
+
+  private signatureOf(path: string): string | undefined {
+    const stat = statOf(join(this.workspace, path));
+    return stat && sign(stat);
+  }
+
+  private *walk(from = ""): Generator<string> {
+    for (const entry of entriesIn(join(this.workspace, from))) {
+      const path = from ? `${from}/${entry.name}` : entry.name;
+      if (path === RUN || path === ".git") continue;
+      const place = placeOf(path);
+      if (entry.isDirectory() && place.kind !== "task" && place.kind !== "inbox") {
+        if (place.kind === "transcript" || place.kind === "output") continue;
+        if (placeOf(`${path}/x`).kind === "transcript") continue;
+        if (isSessionId(path)) yield path;
+        yield* this.walk(path);
+      } else {
+        yield path;
+      }
+    }
+  }
+}
+
+export function sha256(content: string | Buffer): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** Reads a regular file without following a link and without hanging on a FIFO; undefined when it is none (any more). */
+export function readRegular(path: string): { content: Buffer; signature: string } | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    const before = fstatSync(fd);
+    if (!before.isFile() || before.size > MAX_BYTES) return undefined;
+    const buffer = Buffer.alloc(before.size);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < buffer.length; length += got) got = readSync(fd, buffer, length, buffer.length - length, length);
+    return { content: buffer.subarray(0, length), signature: sign(fstatSync(fd)) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+type Stat = NonNullable<ReturnType<typeof statOf>>;
+
+function statOf(path: string) {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function sign(stat: { ino: number; size: number; mtimeMs: number; ctimeMs: number }): string {
+  return `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
+}
+
+function kindOf(stat: Stat): string {
+  if (stat.isDirectory()) return "a folder";
+  if (stat.isSymbolicLink()) return "a symbolic link";
+  if (stat.isFIFO()) return "a FIFO";
+  if (stat.isSocket()) return "a socket";
+  return "a device";
+}
+
+function namesIn(folder: string): string[] {
+  return entriesIn(folder).map((entry) => entry.name);
+}
+
+function entriesIn(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if (missing(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,30 @@
+/** Hints of what may have changed, by chokidar. Events get lost: a rescan is what counts. */
+import { relative, sep } from "node:path";
+import { watch, type FSWatcher } from "chokidar";
+import { RUN } from "./paths.ts";
+
+export interface Watch {
+  /** Resolves when the folders are being watched; hints may come before. */
+  ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Calls `hint` with paths relative to the workspace, and `failed` when watching is not possible (limits): then only the rescan sees. */
+export function watchWorkspace(workspace: string, hint: (path: string) => void, failed: (error: Error) => void): Watch {
+  const inside = (path: string) => relative(workspace, path).split(sep).join("/");
+  const watcher: FSWatcher = watch(workspace, {
+    ignoreInitial: true,
+    followSymlinks: false,
+    atomic: false,
+    ignored: (path) => {
+      const name = inside(path);
+      return name === RUN || name.startsWith(`${RUN}/`) || /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name);
+    },
+  });
+  watcher.on("all", (_event, path) => hint(inside(path)));
+  watcher.on("error", (error) => failed(error as Error));
+  return {
+    ready: new Promise((resolve) => watcher.once("ready", () => resolve())),
+    close: () => watcher.close(),
+  };
+}

@@ -1,0 +1,392 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { LedgerMoved, LedgerUnwritable, openLedger } from "../../src/ledger/ledger.ts";
+import { REF, SESSION, commits, folder, moved, open, repository, sh, taskPath, until } from "./ledger-lab.ts";
+
+function fsck(dir: string): void {
+  assert.equal(sh(dir, "fsck", "--strict", "--full", "--no-dangling", "--no-progress"), "");
+}
+
+/** The `git fast-import` processes that write to a repository. */
+function writersOf(dir: string): number[] {
+  return execFileSync("ps", ["-ww", "-eo", "pid=,args="], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => line.includes("fast-import") && line.includes(`--git-dir=${dir}/`) && line.includes("--done"))
+    .map((line) => Number(line.trim().split(" ")[0]));
+}
+
+test("each entry is one commit, in order, with subject, trailers, people and dates", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  assert.equal(ledger.tip, null);
+  assert.equal((await ledger.files()).size, 0);
+  const { commits: first } = await ledger.record([moved(1), moved(2, { actor: "person", at: "2026-11-21T09:31:00.000Z" })]);
+  const { commits: second } = await ledger.record([moved(3, { at: "2026-11-21T09:00:00.000Z" })]);
+  assert.deepEqual(sh(dir, "rev-list", "--reverse", REF).split("\n"), [...first, ...second]);
+  assert.equal(ledger.tip, second[0]);
+  assert.equal(sh(dir, "log", "--format=%(trailers:key=Cox-Task,valueonly)", REF).replace(/\n+/g, " ").trim(), "impl-3 impl-2 impl-1");
+  assert.deepEqual(sh(dir, "log", "--reverse", "--format=%an <%ae> %cn %at %ct", REF).split("\n"), [
+    "Coxswain <coxswain@localhost> Coxswain 1795253400 1795253400",
+    "Ada Lovelace <ada@example.com> Coxswain 1795253460 1795253460",
+    "Coxswain <coxswain@localhost> Coxswain 1795251600 1795253460", // the clock went back, history does not
+  ]);
+  assert.equal(
+    sh(dir, "log", "-1", "--format=%B", first[0] ?? ""),
+    `${SESSION} impl-1: pending -> active\n\nCox-Session: ${SESSION}\nCox-Task: impl-1\nCox-From: pending\nCox-To: active\nCox-Attempt: 1\nCox-Actor: daemon\n`,
+  );
+  fsck(dir);
+});
+
+test("the tree holds every file under .workflow/, each commit changes only what its entry says", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  const odd = 'WFS-x/odd "name"\\with\ttab\nline é.md';
+  const bytes = Buffer.from([0, 255, 13, 10, 128]);
+  await ledger.record([moved(1), moved(2)]);
+  await ledger.record([{ ...moved(3), changes: [{ path: odd, content: bytes }, { path: taskPath(1), content: null }] }]); // prettier-ignore
+  await ledger.record([{ ...moved(4), changes: [{ path: odd, content: Buffer.alloc(0) }, { path: "UPPER", content: Buffer.from("1") }, { path: "upper", content: Buffer.from("2") }] }]); // prettier-ignore
+  await ledger.record([{ ...moved(5), changes: [{ path: "UPPER/now/folder", content: Buffer.from("3") }, { path: "UPPER", content: null }] }]); // prettier-ignore
+  const files = await ledger.files();
+  assert.deepEqual([...files.keys()].sort(), [odd, taskPath(2), `${SESSION}/workflow-session.json`, "UPPER/now/folder", "upper"].sort());
+  assert.equal(files.get(odd), ledger.blobId(Buffer.alloc(0)));
+  assert.deepEqual(await ledger.read(odd), Buffer.alloc(0));
+  assert.deepEqual(await ledger.read(odd, sh(dir, "rev-parse", `${REF}~2`)), bytes);
+  assert.equal(await ledger.read(taskPath(1)), null);
+  assert.equal((await ledger.read(taskPath(1), sh(dir, "rev-parse", `${REF}~3`)))?.length, moved(1).changes[0]?.content?.length);
+  assert.equal(await ledger.read(SESSION), null);
+  const changed = (commit: string) => sh(dir, "diff-tree", "-r", "--name-status", "--root", "--no-commit-id", commit);
+  assert.equal(changed(`${REF}~3`), `A\t.workflow/${taskPath(2)}\nM\t.workflow/${SESSION}/workflow-session.json`);
+  fsck(dir);
+});
+
+test("a path that leaves .workflow, or that git could take for its own, is refused and nothing is recorded", async (t) => {
+  const ledger = await open(t, repository(t));
+  for (const path of ["", "/etc/passwd", "../x", "a/../x", "a//b", "a/", ".git/config", "a/.GIT/hooks/x", "git~1", ".run/socket", "a\0b"]) {
+    const entry = { ...moved(1), changes: [{ path, content: Buffer.from("x") }] };
+    await assert.rejects(ledger.record([moved(2), entry]), LedgerUnwritable, path);
+  }
+  assert.equal(ledger.tip, null);
+});
+
+test("the user's index, HEAD, stash, hooks and status stay untouched, whatever the repository says", async (t) => {
+  const dir = repository(t);
+  writeFileSync(join(dir, "code.txt"), "one\n");
+  sh(dir, "add", ".");
+  sh(dir, "commit", "-qm", "code");
+  writeFileSync(join(dir, "code.txt"), "two\n");
+  writeFileSync(join(dir, "staged.txt"), "staged\n");
+  sh(dir, "add", "staged.txt");
+  const hooks = join(dir, "..", `${dir.split("/").at(-1)}-hooks`);
+  mkdirSync(hooks);
+  t.after(() => execFileSync("rm", ["-r", hooks]));
+  for (const hook of ["reference-transaction", "pre-commit", "post-commit", "commit-msg", "post-index-change"]) {
+    writeFileSync(join(hooks, hook), `#!/bin/sh\ntouch "${hooks}/ran"\nexit 1\n`);
+    chmodSync(join(hooks, hook), 0o755);
+  }
+  for (const [key, value] of [
+    ["core.hooksPath", hooks],
+    ["commit.gpgSign", "true"],
+    ["gpg.program", join(hooks, "pre-commit")],
+    ["core.autocrlf", "true"],
+    ["core.logAllRefUpdates", "always"],
+    ["core.fsmonitor", join(hooks, "pre-commit")],
+    ["core.ignoreCase", "true"],
+    ["filter.bad.clean", join(hooks, "pre-commit")],
+    ["filter.bad.required", "true"],
+    ["core.fsync", "none"],
+    ["fastimport.unpackLimit", "1000"],
+  ] as const) sh(dir, "config", key, value); // prettier-ignore
+  writeFileSync(join(dir, ".git/info/attributes"), "* filter=bad\n");
+  writeFileSync(join(dir, ".git/index.lock"), ""); // the user's editor is at it
+  const before = { index: readFileSync(join(dir, ".git/index")), head: readFileSync(join(dir, ".git/HEAD"), "utf8"), main: sh(dir, "rev-parse", "main") };
+  const surroundings = { GIT_DIR: "/nowhere", GIT_INDEX_FILE: join(dir, "x"), GIT_AUTHOR_NAME: "Eve", GIT_TRACE: join(dir, "trace") };
+  Object.assign(process.env, surroundings);
+  t.after(() => Object.keys(surroundings).forEach((key) => delete process.env[key]));
+
+  const ledger = await open(t, dir);
+  const crlf = Buffer.from("a\r\nb\r\n");
+  await ledger.record([{ ...moved(1, { actor: "person" }), changes: [{ path: "x.md", content: crlf }] }]);
+  assert.deepEqual(await ledger.read("x.md"), crlf);
+  assert.equal(sh(dir, "log", "-1", "--format=%an", REF), "Ada Lovelace");
+  assert.deepEqual(readFileSync(join(dir, ".git/index")), before.index);
+  assert.equal(readFileSync(join(dir, ".git/HEAD"), "utf8"), before.head);
+  assert.equal(sh(dir, "rev-parse", "main"), before.main);
+  assert.ok(!existsSync(join(hooks, "ran")), "a hook ran");
+  assert.ok(!existsSync(join(dir, ".git/logs/refs/cox")), "a reflog was written");
+  assert.ok(!existsSync(join(dir, "x")) && !existsSync(join(dir, "trace")));
+});
+
+test("no user, no commit, a detached HEAD and a rebase in progress do not matter", async (t) => {
+  const unborn = folder(t);
+  sh(unborn, "init", "-q");
+  const home = process.env.HOME;
+  process.env.HOME = unborn;
+  t.after(() => (process.env.HOME = home));
+  const ledger = await open(t, unborn);
+  await ledger.record([moved(1, { actor: "person" })]);
+  assert.equal(sh(unborn, "log", "-1", "--format=%an <%ae>", REF), "Somebody <somebody@localhost>");
+
+  const dir = repository(t);
+  for (const text of ["one", "two", "three"]) {
+    writeFileSync(join(dir, "code.txt"), text);
+    sh(dir, "add", ".");
+    sh(dir, "commit", "-qm", text);
+  }
+  assert.throws(() => sh(dir, "-c", "core.editor=true", "rebase", "-q", "--onto", "HEAD~2", "HEAD~1"));
+  const status = sh(dir, "status");
+  const inRebase = await open(t, dir);
+  await inRebase.record([moved(1)]);
+  assert.equal(sh(dir, "status"), status);
+  assert.deepEqual(commits(dir), [`${SESSION} impl-1: pending -> active`]);
+});
+
+test("a linked working tree, a bare repository and a subfolder record into the shared repository", async (t) => {
+  const dir = repository(t);
+  sh(dir, "commit", "-q", "--allow-empty", "-m", "code");
+  sh(dir, "worktree", "add", "-q", join(dir, "linked"));
+  mkdirSync(join(dir, "sub"));
+  const linked = await open(t, join(dir, "linked"));
+  await linked.record([moved(1)]);
+  await linked.close();
+  const sub = await open(t, join(dir, "sub"));
+  await sub.record([moved(2)]);
+  assert.equal(commits(dir).length, 2);
+  fsck(dir);
+
+  const bare = repository(t, "--bare");
+  await (await open(t, bare)).record([moved(1)]);
+  assert.equal(commits(bare).length, 1);
+});
+
+test("a sha256 repository is written with its own hash", async (t) => {
+  const dir = repository(t, "--object-format=sha256");
+  const ledger = await open(t, dir);
+  const { commits: ids } = await ledger.record([moved(1), moved(2)]);
+  assert.equal(ids[0]?.length, 64);
+  assert.equal((await ledger.files()).get(taskPath(1)), ledger.blobId(moved(1).changes[0]?.content ?? Buffer.alloc(0)));
+  fsck(dir);
+});
+
+test("calls made at the same time are written together, each gets its own commits", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  await ledger.record([moved(0)]);
+  const packs = () => readdirSync(join(dir, ".git/objects/pack")).filter((name) => name.endsWith(".pack")).length;
+  const before = packs();
+  const recorded = await Promise.all(Array.from({ length: 60 }, (_, i) => ledger.record(i % 2 ? [moved(i)] : [moved(i), moved(i + 100)])));
+  const ids = recorded.flatMap((one) => one.commits);
+  assert.deepEqual(sh(dir, "rev-list", "--reverse", REF).split("\n").slice(1), ids);
+  assert.ok(packs() - before <= 3, `${packs() - before} batches for 60 calls`);
+  fsck(dir);
+});
+
+test("a writer that is killed at any moment is replaced, nothing is lost and nothing doubled", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  const wanted: string[] = [];
+  for (let round = 0; round < 25; round++) {
+    const calls = Array.from({ length: 4 }, (_, i) => moved(round * 4 + i, { subject: `entry ${round * 4 + i}` }));
+    wanted.push(...calls.map((entry) => entry.subject));
+    const recording = Promise.all(calls.map((entry) => ledger.record([entry])));
+    await new Promise((next) => setTimeout(next, round % 7)); // somewhere inside, or before, or after
+    for (const pid of writersOf(dir)) process.kill(pid, "SIGKILL");
+    await recording;
+  }
+  assert.deepEqual(commits(dir), wanted);
+  await ledger.close();
+  await (await open(t, dir)).close();
+  fsck(dir);
+  const left = readdirSync(join(dir, ".git/objects/pack")).filter((name) => /\.keep$|^tmp_/.test(name));
+  assert.deepEqual(left, []);
+  assert.deepEqual(readdirSync(join(dir, ".git")).filter((name) => name.startsWith("fast_import_crash")), []);
+});
+
+test("what a dead writer left is cleared at the next start, what is not ours stays", async (t) => {
+  const dir = repository(t);
+  await (await open(t, dir)).record([moved(1)]);
+  const pack = join(dir, ".git/objects/pack");
+  const foreign = join(pack, "tmp_pack_foreign");
+  writeFileSync(foreign, Buffer.from("PACK\0\0\0\x02\0\0\0\x07rest", "latin1"));
+  writeFileSync(join(pack, "tmp_pack_empty1"), Buffer.from("PACK\0\0\0\x02\0\0\0\0rest", "latin1"));
+  utimesSync(join(pack, "tmp_pack_empty1"), 1, 1);
+  writeFileSync(join(dir, `.git/${REF}.lock`), "");
+  writeFileSync(join(dir, ".git/fast_import_crash_1"), `fast-import crash report:\n${REF}\n`);
+  writeFileSync(join(dir, ".git/fast_import_crash_2"), "fast-import crash report:\nrefs/heads/import\n");
+  const ledger = await open(t, dir);
+  await ledger.record([moved(2)]);
+  assert.equal(commits(dir).length, 2);
+  assert.deepEqual([existsSync(foreign), existsSync(join(pack, "tmp_pack_empty1"))], [true, false]);
+  assert.deepEqual(readdirSync(join(dir, ".git")).filter((name) => name.startsWith("fast_import_crash")), ["fast_import_crash_2"]);
+});
+
+test("a ref that somebody else moved on, back or away is not overwritten: the call is refused with its entries", async (t) => {
+  const dir = repository(t);
+  const tree = sh(dir, "hash-object", "-w", "-t", "tree", "/dev/null");
+  const foreign = (...parents: string[]) => sh(dir, "commit-tree", tree, "-m", "theirs", ...parents.flatMap((p) => ["-p", p]));
+  const moves: ((tip: string) => string | null)[] = [(tip) => foreign(tip), () => foreign(), (tip) => sh(dir, "rev-parse", `${tip}~1`), () => null];
+  for (const move of moves) {
+    const ledger = await open(t, dir);
+    await ledger.record([moved(1), moved(2)]);
+    const tip = ledger.tip ?? "";
+    const theirs = move(tip);
+    if (theirs) sh(dir, "update-ref", REF, theirs);
+    else sh(dir, "update-ref", "-d", REF);
+    const entries = [moved(3)];
+    const calls = await Promise.allSettled([ledger.record(entries), ledger.record([moved(4)])]);
+    for (const call of calls) assert.ok(call.status === "rejected" && call.reason instanceof LedgerMoved, String(call.status));
+    const { reason } = calls[0] as { reason: LedgerMoved };
+    assert.deepEqual([reason.expected, reason.found, reason.entries], [tip, theirs, entries]);
+    assert.equal(sh(dir, "for-each-ref", "--format=%(objectname)", REF), theirs ?? "");
+    await assert.rejects(ledger.record([moved(5)]), LedgerMoved);
+    await ledger.close();
+    const again = await open(t, dir);
+    await again.record(entries);
+    assert.equal(sh(dir, "log", "-1", "--format=%P", REF), theirs ?? "", String(move));
+    await again.close();
+  }
+  fsck(dir);
+});
+
+test("ending does not move the ref again: a ledger deleted by hand stays deleted", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  await ledger.record([moved(1)]);
+  sh(dir, "update-ref", "-d", REF);
+  await ledger.close();
+  assert.equal(sh(dir, "for-each-ref", REF), "");
+});
+
+test("when the ref moves after the comparison, git refuses, the second look sees it and nothing is lost", async (t) => {
+  const dir = repository(t);
+  const tree = sh(dir, "hash-object", "-w", "-t", "tree", "/dev/null");
+  const ledger = await open(t, dir);
+  let refused = 0;
+  for (let round = 0; round < 12 && refused === 0; round++) {
+    await ledger.record([moved(round)]);
+    const tip = ledger.tip ?? "";
+    const theirs = sh(dir, "commit-tree", tree, "-m", "theirs", "-p", tip);
+    const many = Array.from({ length: 400 }, (_, i) => moved(i));
+    const recording = ledger.record(many).catch((error: unknown) => error);
+    await new Promise((next) => setTimeout(next, 6));
+    const won = (() => {
+      try {
+        sh(dir, "update-ref", REF, theirs, tip);
+        return true;
+      } catch {
+        return false;
+      }
+    })();
+    const result = await recording;
+    if (won) {
+      refused++;
+      assert.ok(result instanceof LedgerMoved, String(result));
+      assert.equal(result.found, theirs);
+      assert.equal(sh(dir, "rev-parse", REF), theirs);
+    }
+  }
+  assert.equal(refused, 1);
+});
+
+test("a ref that stays locked is an error that names the reason; the entry can be recorded later", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  await ledger.record([moved(1)]);
+  const pack = join(dir, ".git/objects/pack");
+  if (process.getuid?.() === 0) return t.skip("root may write anywhere");
+  chmodSync(pack, 0o555);
+  t.after(() => chmodSync(pack, 0o755));
+  await assert.rejects(ledger.record([moved(2)]), LedgerUnwritable);
+  chmodSync(pack, 0o755);
+  await ledger.record([moved(2)]);
+  assert.equal(commits(dir).length, 2);
+});
+
+test("a lock of the ref that nobody holds any more delays a record, and does not stop it", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  await ledger.record([moved(1)]);
+  writeFileSync(join(dir, `.git/${REF}.lock`), "");
+  await ledger.record([moved(2)]);
+  assert.equal(commits(dir).length, 2);
+  fsck(dir);
+});
+
+test("git gc --prune=now in a loop beside it corrupts nothing and loses nothing", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  let stop = false;
+  let runs = 0;
+  const collecting = (async () => {
+    const { git } = await import("../../src/ledger/git.ts");
+    for (; !stop; runs++) await git(["gc", "-q", "--prune=now"], { cwd: dir });
+  })();
+  let n = 0;
+  for (const end = Date.now() + 3000; Date.now() < end; n++) await ledger.record([moved(n)]);
+  stop = true;
+  await collecting;
+  assert.ok(runs > 2);
+  assert.equal(commits(dir).length, n);
+  fsck(dir);
+});
+
+test("packs are gathered by themselves and by tidy, the history stays whole", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir, { durability: "process" });
+  for (let n = 0; n < 120; n++) await ledger.record([moved(n)]);
+  await ledger.tidy();
+  const packs = () => readdirSync(join(dir, ".git/objects/pack")).filter((name) => name.endsWith(".pack")).length;
+  await until("few packs", () => packs() < 20);
+  assert.deepEqual([commits(dir).length, (await ledger.files()).size], [120, 121]);
+  await ledger.record([moved(200)]);
+  await ledger.close();
+  fsck(dir);
+});
+
+test("secrets in contents, subjects and trailers never become git objects; other bytes stay as they are", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  const key = `sk-ant-api03-${"aB3dE5fG7hJ9".repeat(4)}`;
+  const binary = Buffer.concat([Buffer.from([0xff, 0xfe, 0]), Buffer.from("binary")]);
+  const content = Buffer.from(JSON.stringify({ prompt: `use ${key}`, env: "DB_PASSWORD=hunter2hunter2" }));
+  const entry = moved(1, { subject: `steered (${key})\nand more`, trailers: [["Cox-Reason", `it printed ${key}\r\nCox-To: forged`], ["Cox-Task", "impl-1"]] }); // prettier-ignore
+  await ledger.record([{ ...entry, changes: [{ path: "a.json", content }, { path: "b.bin", content: binary }] }]); // prettier-ignore
+  const everything = sh(dir, "log", "-p", "--all", "--format=%B");
+  assert.ok(!everything.includes(key) && !everything.includes("hunter2"), everything);
+  assert.deepEqual(JSON.parse((await ledger.read("a.json"))?.toString() ?? ""), { prompt: "use [redacted:anthropic-key]", env: "DB_PASSWORD=[redacted:password]" }); // prettier-ignore
+  assert.deepEqual(await ledger.read("b.bin"), binary);
+  assert.equal((await ledger.files()).get("a.json"), ledger.blobId(content));
+  assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-To,valueonly)", REF), "");
+  assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Task,valueonly)", REF).trim(), "impl-1");
+});
+
+test("what cannot be a ledger is a problem with a hint", async (t) => {
+  const options = { ref: REF, durability: "full", redact: (text: string) => text } as const;
+  const code = async (repo: string, ref: string = REF) => {
+    const opened = await openLedger({ ...options, repository: repo, ref });
+    if ("ok" in opened) await opened.ok.close();
+    return "problem" in opened ? opened.problem.code : "ok";
+  };
+  const dir = repository(t);
+  assert.equal(await code(folder(t)), "no-repository");
+  assert.equal(await code(join(dir, ".git")), "no-repository");
+  assert.equal(await code(dir, "refs/heads/ledger"), "ledger-ref");
+  assert.equal(await code(dir, "refs/cox/a..b"), "ledger-ref");
+  mkdirSync(join(dir, ".git/refs/cox"), { recursive: true });
+  writeFileSync(join(dir, `.git/${REF}`), "");
+  assert.equal(await code(dir), "ledger-damaged");
+  writeFileSync(join(dir, `.git/${REF}`), `${"1".repeat(40)}\n`);
+  assert.equal(await code(dir), "ledger-damaged");
+});
+
+test("no process is left behind", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  const recording = ledger.record([moved(1)]);
+  await ledger.close();
+  await recording;
+  await assert.rejects(ledger.record([moved(2)]), LedgerUnwritable);
+  assert.deepEqual(writersOf(dir), []);
+});
