@@ -40,7 +40,7 @@ async function launch(request: AttemptRequest): Promise<Awaited<ReturnType<Runne
       COX_RESPONSE_FILE: request.responseFile,
     },
   });
-  return { ok: { file: "/bin/sh", args: ["-c", command], env, cwd: request.cwd, stdin: request.prompt } };
+  return { ok: { file: "/bin/sh", args: ["-c", command], env, cwd: request.cwd, stdin: { file: request.promptFile } } };
 }
 
 /**

@@ -32,6 +32,7 @@ interface ProcTable {
   row(pid: number): Promise<ProcessRow | undefined>;
   rows(): Promise<ProcessRow[]>;
   marked(entry: string, found?: (row: ProcessRow) => void): Promise<number[]>;
+  values(name: string): Promise<Set<string>>;
 }
 
 const CHASE_MS = 25;
@@ -65,6 +66,11 @@ export async function processes(): Promise<ProcessRow[]> {
 export async function withMarker(runId: string, found?: (row: ProcessRow) => void): Promise<number[]> {
   if (runId === "" || runId.includes("\0")) return [];
   return table.marked(`${MARKER}=${runId}`, found);
+}
+
+/** All runs that any process carries the marker of, in one scan: for asking about many runs at once. */
+export async function markedRuns(): Promise<Set<string>> {
+  return table.values(MARKER);
 }
 
 /** The process group that this process is in; a run never is. */
@@ -189,12 +195,29 @@ function linuxTable(): ProcTable {
       }
       return [...marked];
     },
+    values: async (name) => {
+      const found = new Set<string>();
+      for (const pid of pids()) {
+        const value = pid === process.pid ? undefined : valueOf(environ(pid), `${name}=`);
+        if (value) found.add(value);
+      }
+      return found;
+    },
   };
 }
 
 /** The pid that was given last, proc(5): the fifth field. */
 function newestPid(): number {
   return Number(readFileSync("/proc/loadavg", "latin1").trim().split(" ").at(-1));
+}
+
+function valueOf(environ: Buffer | undefined, prefix: string): string | undefined {
+  for (let at = environ?.indexOf(prefix) ?? -1; environ && at !== -1; at = environ.indexOf(prefix, at + 1)) {
+    if (at !== 0 && environ[at - 1] !== 0) continue;
+    const end = environ.indexOf(0, at);
+    return environ.toString("utf8", at + prefix.length, end === -1 ? environ.length : end);
+  }
+  return undefined;
 }
 
 function holds(environ: Buffer | undefined, entry: string): boolean {
@@ -229,6 +252,12 @@ function psTable(): ProcTable {
         for (const row of await rows()) if (marked.includes(row.pid) && !row.zombie) found(row);
       }
       return marked;
+    },
+    values: async (name) => {
+      const found = (await lines("ps", "-A", "-E", "-ww", "-o", "command=")).flatMap((line) =>
+        [...line.matchAll(new RegExp(`(?:^| )${name}=(\\S+)`, "g"))].map((match) => match[1] ?? ""),
+      );
+      return new Set(found);
     },
   };
 }

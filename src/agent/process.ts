@@ -52,13 +52,14 @@ const WRAPPER = `
 read -r cox_go || exit 125
 trap : HUP INT QUIT TERM USR1 USR2
 cox_dir=$1
-shift
-(exec "$@" <"$cox_dir/${RUN_FILES.stdin}" >>"$cox_dir/${RUN_FILES.stdout}" 2>>"$cox_dir/${RUN_FILES.stderr}")
+cox_stdin=$2
+shift 2
+(exec "$@" <"$cox_stdin" >>"$cox_dir/${RUN_FILES.stdout}" 2>>"$cox_dir/${RUN_FILES.stderr}")
 printf '%s\\n' "$?" >"$cox_dir/${RUN_FILES.exit}"
 `;
 
 /**
- * Starts the launch in a session of its own, standard input from `runDir/stdin`, output appended to `runDir/stdout` and
+ * Starts the launch in a session of its own, standard input from a file, output appended to `runDir/stdout` and
  * `runDir/stderr`, with COX_RUN_ID in the environment. Resolves once `runDir/started` is written and the agent is on
  * its way; never rejects. A folder serves one run.
  */
@@ -71,14 +72,11 @@ export async function startProcess(o: {
   try {
     const program = executable(launch);
     if (existsSync(join(runDir, RUN_FILES.started))) throw errno("EEXIST", runDir);
-    mkdirSync(runDir, { recursive: true });
-    const file = (name: string, text: string, flag: string) =>
-      writeFileSync(join(runDir, name), text, { mode: 0o600, flag });
-    file(RUN_FILES.stdin, launch.stdin, "w");
-    file(RUN_FILES.stdout, "", "a");
-    file(RUN_FILES.stderr, "", "a");
+    mkdirSync(runDir, { recursive: true, mode: 0o700 });
+    const stdin = typeof launch.stdin === "string" ? join(runDir, RUN_FILES.stdin) : launch.stdin.file;
+    if (typeof launch.stdin === "string") writeFileSync(stdin, launch.stdin, { mode: 0o600 });
     requireDescriptors();
-    const wrapper = execa("/bin/sh", ["-c", WRAPPER, "sh", runDir, program, ...launch.args], {
+    const wrapper = execa("/bin/sh", ["-c", WRAPPER, "sh", runDir, stdin, program, ...launch.args], {
       cwd: launch.cwd,
       env: { ...launch.env, [MARKER]: runId },
       extendEnv: false,

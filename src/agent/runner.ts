@@ -47,7 +47,8 @@ export interface Launch {
   args: string[];
   env: Record<string, string>;
   cwd: string;
-  stdin: string;
+  /** The text, or a file that holds it already. */
+  stdin: string | { file: string };
 }
 
 /** How the process itself ended. */

@@ -1,11 +1,12 @@
 /** The agents that live: started, followed, limited in time, stopped, and found again after a restart. SPEC section 6. */
-import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { commandRunner } from "../agent/command.ts";
 import { claudeRunner } from "../agent/claude.ts";
 import { cpuTicks, withMarker } from "../agent/proc-table.ts";
 import { capOutput, findRun, readRun, startProcess, stopRun, sweep, tail, type RunningProcess } from "../agent/process.ts";
+import { Leftovers } from "../agent/leftovers.ts";
 import type { AttemptRequest, Progress, Runner, RunOutput } from "../agent/runner.ts";
 import { scriptedRunner } from "../agent/scripted.ts";
 import type { Event } from "../machine/event.ts";
@@ -26,6 +27,7 @@ const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
 };
 
 const FOLLOW_MS = 500;
+const DESCRIBE_MS = 200;
 const SILENCE_CHECK_MS = 5000;
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 const MAX_READ_BYTES = 32 * 1024 * 1024;
@@ -51,6 +53,7 @@ export class Agents {
   private readonly report: (event: Event) => void;
   private readonly live = new Map<TaskKey, Live>();
   private readonly finishing = new Set<Promise<void>>();
+  private readonly leftovers = new Leftovers((runId, processes) => this.sayLeft(runId, processes));
 
   constructor(workspace: Workspace, report: (event: Event) => void) {
     this.workspace = workspace;
@@ -69,17 +72,14 @@ export class Agents {
       const request = await this.request(live);
       const launch = await live.runner.launch(request);
       if ("cannot" in launch) return this.finish(live, launch.cannot);
-      await mkdir(live.runDir, { recursive: true });
-      const { session, id: task, attempt, runId, role, startedAt } = run;
-      const about = { session, task, attempt, runId, role, runner: live.role.runner, startedAt, cwd: request.cwd };
-      await writeFileAtomic(join(live.runDir, "request.json"), `${JSON.stringify(about)}\n`, { fsync: false });
-      const started = await startProcess({ runDir: live.runDir, runId, launch: launch.ok });
+      const started = await startProcess({ runDir: live.runDir, runId: run.runId, launch: launch.ok });
       if ("cannot" in started) {
         const { message, hint, code } = started.cannot;
-        const passing = code === "EMFILE" || code === "EAGAIN" || code === "ENOMEM" || code === "ENFILE";
+        const passing = code === "ENOSPC" || code === "EDQUOT" || code === "EMFILE" || code === "EAGAIN" || code === "ENOMEM" || code === "ENFILE";
         return this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: passing ? "unknown" : "invalid", message, hint } });
       }
       this.follow(live, started.ok);
+      live.timers.push(setTimeout(() => void this.describe(live, request.cwd), DESCRIBE_MS));
     } catch (error) {
       this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message: (error as Error).message } });
     }
@@ -116,13 +116,14 @@ export class Agents {
     if (live.stopping) return;
     live.stopping = why;
     this.workspace.log.say("info", `stopping ${run.session} ${attemptName(run.id, run.attempt)}: ${why}`);
-    const first = live.role.runner === "claude" ? "SIGINT" : "SIGTERM";
+    const first = live.role.runner === "command" ? "SIGTERM" : "SIGINT";
     await stopRun({ runDir: live.runDir, runId: run.runId, graceMs: this.grace(), first });
   }
 
   /** Waits until every end that is being read has been reported. */
   async settled(): Promise<void> {
     while (this.finishing.size > 0) await Promise.all(this.finishing);
+    await this.leftovers.finish();
   }
 
   /** The daemon goes; the agents stay. */
@@ -166,7 +167,7 @@ export class Agents {
       attempt: run.attempt,
       runId: run.runId,
       role,
-      prompt: await readFile(promptFile, "utf8"),
+      prompt: role.runner === "command" ? "" : await readFile(promptFile, "utf8"),
       promptFile,
       responseFile: join(runDir, "response.json"),
       cwd: repository,
@@ -183,6 +184,13 @@ export class Agents {
       },
       userEnv: process.env,
     };
+  }
+
+  /** For `cox status` and `cox logs`: of what is over in a moment they need none. */
+  private async describe(live: Live, cwd: string): Promise<void> {
+    const { session, id: task, attempt, runId, role, startedAt } = live.run;
+    const about = { session, task, attempt, runId, role, runner: live.role.runner, startedAt, cwd };
+    await writeFileAtomic(join(live.runDir, "request.json"), `${JSON.stringify(about)}\n`, { fsync: false }).catch(() => {});
   }
 
   private follow(live: Live, process: RunningProcess): void {
@@ -235,12 +243,17 @@ export class Agents {
 
   private async settle(live: Live): Promise<void> {
     for (const timer of live.timers) clearInterval(timer);
-    const swept = await sweep(live.run.runId);
-    if (swept.killed > 0) this.workspace.log.say("warn", `${live.run.session} ${live.run.id}: ended ${swept.killed} processes that it left behind`);
+    // A small command's end is not held up by a look through all processes; a big agent's is nothing beside its run.
+    if (live.role.runner === "command") this.leftovers.expect(live.run.runId);
+    else this.sayLeft(live.run.runId, (await sweep(live.run.runId)).killed);
     const output = await readRun(live.runDir, { maxBytes: MAX_READ_BYTES });
     const end = live.runner.read({ task: live.task, role: live.role }, output);
     await this.keep(live, output);
     this.finish(live, end);
+  }
+
+  private sayLeft(runId: RunId, processes: number): void {
+    if (processes > 0) this.workspace.log.say("warn", `ended ${processes} processes that run ${runId} left behind`);
   }
 
   private async keep(live: Live, output: RunOutput): Promise<void> {

@@ -5,7 +5,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
-import { rm, utimes, writeFile } from "node:fs/promises";
 import type { Event } from "../machine/event.ts";
 import { apply, decide, type Decision } from "../machine/machine.ts";
 import type { RunId, SessionId } from "../model/ids.ts";
@@ -19,7 +18,7 @@ import { Agents } from "./agents.ts";
 import { subjectOf } from "./entries.ts";
 import { Observer, type Observation } from "./observe.ts";
 import { Pages } from "./pages.ts";
-import { record } from "./record.ts";
+import { record, writePages } from "./record.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
@@ -136,7 +135,8 @@ export class Loop {
         this.events.unshift(...events);
         return;
       }
-      await this.act(decision, events);
+      await this.act(decision);
+      await this.afterwards(events, pages);
       break;
     }
     await this.reports(now);
@@ -157,13 +157,12 @@ export class Loop {
     }
   }
 
-  private async act(decision: Decision, events: readonly Event[]): Promise<void> {
+  private async act(decision: Decision): Promise<void> {
     const { workspace } = this;
     for (const change of decision.changes) {
       if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
-    for (const event of events) if (event.type === "ended") await this.agents.forget(event.runId);
     this.wakeAt = Number.POSITIVE_INFINITY;
     for (const effect of decision.effects) await this.perform(effect);
     if (decision.changes.length > 0) {
@@ -172,8 +171,17 @@ export class Loop {
     }
   }
 
+  /** What nobody waits for: pages that people read, and folders of attempts that are on record. */
+  private async afterwards(events: readonly Event[], pages: Parameters<typeof writePages>[1]): Promise<void> {
+    try {
+      await writePages(this.workspace, pages);
+    } catch (error) {
+      this.workspace.log.say("warn", `the views could not be written: ${(error as Error).message}`);
+    }
+    for (const event of events) if (event.type === "ended") await this.agents.forget(event.runId);
+  }
+
   private async perform(effect: Effect): Promise<void> {
-    const { folder } = this.workspace;
     switch (effect.do) {
       case "start-agent":
         return this.later(this.agents.start(effect.run));
@@ -182,15 +190,9 @@ export class Loop {
         if (run) this.later(this.agents.stop(run, effect.why));
         return;
       }
-      case "touch-marker": {
-        const marker = join(folder, at.marker(effect.session));
-        await writeFile(marker, "", { flag: "a" });
-        await utimes(marker, new Date(), new Date());
-        this.observer.forgetMarkers();
-        return this.hint(at.marker(effect.session));
-      }
+      case "touch-marker":
       case "remove-marker":
-        await rm(join(folder, at.marker(effect.session)), { force: true });
+        // Done already, with the files of the decision.
         this.observer.forgetMarkers();
         return this.hint(at.marker(effect.session));
       case "wake":

@@ -2,7 +2,7 @@
  * Makes a decision history: the files on disk, then the ledger. What a person saved meanwhile is never written over:
  * then nothing is written, and the decision is taken again with that save in view.
  */
-import { rm } from "node:fs/promises";
+import { rm, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { LedgerEntry } from "../ledger/ledger.ts";
 import type { Decision } from "../machine/machine.ts";
@@ -10,13 +10,14 @@ import type { ResponseFile } from "../model/attempt.ts";
 import { attemptName, taskKey, type RunId, type SessionId } from "../model/ids.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
-import { isTransition, type Change, type Transition } from "../model/transition.ts";
+import { isTransition, type Change, type Effect, type Transition } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
 import { syncFolder, writeFiles, type FileWrite } from "../store/files.ts";
 import { formatJson } from "../store/json-file.ts";
 import { at } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
 import { entryOf } from "./entries.ts";
+import { failpoint } from "./failpoint.ts";
 import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
 import { promptFor } from "./prompts.ts";
@@ -39,19 +40,36 @@ export type Recorded = { done: true } | { stale: string[] };
 /** Throws when disk or ledger cannot be written: nothing was acted on, and the batch may be tried again. */
 export async function record(workspace: Workspace, batch: Batch): Promise<Recorded> {
   const plan = await planFiles(workspace, batch);
-  if (plan.entries.length + plan.writes.size + plan.removals.length + batch.pages.length === 0) return { done: true };
+  const markers = batch.decision.effects.filter(({ do: what }) => what === "touch-marker" || what === "remove-marker");
+  if (plan.entries.length + plan.writes.size + plan.removals.length + markers.length === 0) return { done: true };
   const stale = [...plan.writes.keys()].filter((path) => isState(path) && !workspace.scanner.unchanged(path));
   if (stale.length > 0) return { stale };
 
   const durable = workspace.config.ledger.durability === "full";
-  await writeFiles(workspace.folder, [...plan.writes.values()], durable);
-  // Pages are rebuilt from the files above: they need not survive a power cut.
-  await writeFiles(workspace.folder, batch.pages, false);
-  for (const { path, content } of [...plan.writes.values(), ...batch.pages]) workspace.scanner.wrote(path, content);
+  failpoint("before-files");
+  try {
+    await writeFiles(workspace.folder, [...plan.writes.values()], durable);
+    for (const { path, content } of plan.writes.values()) workspace.scanner.wrote(path, content);
+  } catch (error) {
+    // What was put in place before the failure is our own doing, no person's save.
+    for (const { path, content } of plan.writes.values()) noteWritten(workspace, path, content);
+    throw error;
+  }
+  failpoint("after-files-before-ledger");
+  for (const effect of markers) await setMarker(workspace, effect);
+  failpoint("after-markers");
   if (plan.entries.length > 0) await workspace.ledger.record(plan.entries);
+  failpoint("after-ledger");
   for (const path of plan.removals) await remove(workspace, path, durable);
+  failpoint("drops-removed");
   for (const change of batch.decision.changes) noteVersions(workspace, change);
   return { done: true };
+}
+
+/** Pages are rebuilt from what is recorded: they need not survive a power cut, and nobody waits for them. */
+export async function writePages(workspace: Workspace, pages: readonly Page[]): Promise<void> {
+  await writeFiles(workspace.folder, pages, false);
+  for (const { path, content } of pages) workspace.scanner.wrote(path, content);
 }
 
 interface Plan {
@@ -186,6 +204,21 @@ function noteOf(workspace: Workspace, transition: Transition): { note?: string }
 /** Files whose content people change too; everything else is the daemon's alone. */
 function isState(path: string): boolean {
   return path.includes("/.task/") || path.endsWith("/workflow-session.json");
+}
+
+function noteWritten(workspace: Workspace, path: string, content: string | Buffer): void {
+  const there = readRegular(join(workspace.folder, path));
+  if (there && there.content.equals(Buffer.from(content))) workspace.scanner.wrote(path, content);
+}
+
+/** Markers are files like others: there before the ledger says so, so that no crash leaves a session without its own. */
+async function setMarker(workspace: Workspace, effect: Effect): Promise<void> {
+  if (effect.do !== "touch-marker" && effect.do !== "remove-marker") return;
+  const marker = join(workspace.folder, at.marker(effect.session));
+  if (effect.do === "remove-marker") return rm(marker, { force: true });
+  const now = new Date();
+  await writeFile(marker, "", { flag: "a" });
+  await utimes(marker, now, now);
 }
 
 async function remove(workspace: Workspace, path: string, durable: boolean): Promise<void> {

@@ -24,7 +24,11 @@ export function redactAssigned(text: string, mark: (kind: string) => string): st
     const { name = "", close, sign = "", open } = match.groups ?? {};
     const start = match.index + match[0].length;
     NAME.lastIndex = start;
-    if (/^key$/i.test(name) && (name !== "KEY" || PUBLIC_KEY.test(text.slice(Math.max(0, match.index - 12), match.index)))) continue;
+    if (
+      /^key$/i.test(name) &&
+      (name !== "KEY" || PUBLIC_KEY.test(text.slice(Math.max(0, match.index - 12), match.index)))
+    )
+      continue;
     let end: number;
     if (open) end = quotedEnd(text, start, open);
     else end = runEnd = start < runEnd ? runEnd : bareEnd(text, start);

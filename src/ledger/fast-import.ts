@@ -10,11 +10,13 @@ const SETTINGS = [
   "pack.compression=1", // repacked soon; the tree of a big folder is most of the cost
 ];
 
-export function startFastImport(options: { gitDir: string; ref: string }): Writer {
+export function startFastImport(options: { gitDir: string; ref: string; durability: "full" | "process" }): Writer {
   const child = openGit(["fast-import", "--quiet", "--done", "--date-format=raw", "--cat-blob-fd=1"], {
     cwd: options.gitDir,
     gitDir: options.gitDir,
-    config: SETTINGS,
+    // Without the rest of core.fsync a power cut can take the last batches; packs are synced even so, for a ref that
+    // names a commit without content would be worse.
+    config: options.durability === "full" ? SETTINGS : [...SETTINGS, "core.fsync=none,pack"],
   });
   let complaint = "";
   let answers = "";

@@ -1,5 +1,6 @@
 /** Git as this program calls it: nothing inherited, nothing executed that a repository asks for, nothing locked. */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
+import { existsSync } from "node:fs";
 import { appendFile, mkdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
@@ -108,7 +109,13 @@ export function git(args: readonly string[], options: GitOptions): Promise<GitOu
 
 /** The repository that `dir` belongs to. */
 export async function findRepository(dir: string): Promise<{ ok: Repository } | { problem: GitTrouble }> {
-  const facts = ["--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir", "--git-common-dir", "--show-object-format"];
+  const facts = [
+    "--is-bare-repository",
+    "--is-inside-work-tree",
+    "--absolute-git-dir",
+    "--git-common-dir",
+    "--show-object-format",
+  ];
   const [basics, commit, branch] = await Promise.all([
     git(["rev-parse", ...facts], { cwd: dir }),
     git(["rev-parse", "--quiet", "--verify", "HEAD^{commit}"], { cwd: dir }),
@@ -117,7 +124,8 @@ export async function findRepository(dir: string): Promise<{ ok: Repository } | 
   if (basics.code !== 0) return { problem: refusal(dir, basics) };
   const [bareText, inside, gitDir = "", common = "", format] = basics.stdout.toString().split("\n");
   const bare = bareText === "true";
-  if (!bare && inside !== "true") return { problem: nowhere(dir, "It is inside a git directory, not in a working tree.") };
+  if (!bare && inside !== "true")
+    return { problem: nowhere(dir, "It is inside a git directory, not in a working tree.") };
   const top = bare ? undefined : await git(["rev-parse", "--show-toplevel"], { cwd: dir });
   if (top && top.code !== 0) return { problem: refusal(dir, top) };
   const line = (outcome: GitOutcome) => (outcome.code === 0 ? outcome.stdout.toString().trim() : null);
@@ -169,8 +177,12 @@ async function ensureLine(file: string, line: string): Promise<boolean> {
 }
 
 function refusal(dir: string, outcome: GitOutcome): GitTrouble {
-  if (outcome.missing) {
-    return { code: "git-missing", message: "git could not be started.", hint: "Install git 2.36 or newer, and see that it is on PATH." };
+  if (outcome.missing && existsSync(dir)) {
+    return {
+      code: "git-missing",
+      message: "git could not be started.",
+      hint: "Install git 2.36 or newer, and see that it is on PATH.",
+    };
   }
   if (outcome.stderr.includes("dubious ownership")) {
     const hint = `If you trust it: git config --global --add safe.directory ${dir}`;
@@ -180,5 +192,9 @@ function refusal(dir: string, outcome: GitOutcome): GitTrouble {
 }
 
 function nowhere(dir: string, detail: string): GitTrouble {
-  return { code: "no-repository", message: `${dir} is not in a git repository. ${detail}`.trim(), hint: "Run git init there, or go to the repository." };
+  return {
+    code: "no-repository",
+    message: `${dir} is not in a git repository. ${detail}`.trim(),
+    hint: "Run git init there, or go to the repository.",
+  };
 }

@@ -9,7 +9,7 @@ import { startFastImport } from "./fast-import.ts";
 import { findRepository, git, type GitTrouble, type Repository } from "./git.ts";
 import { COXSWAIN, badPath, ident, message } from "./message.ts";
 import { clearRemains, releaseKeptPacks } from "./remains.ts";
-import { type Draft, type Writer, WriterDied } from "./writer.ts";
+import { type Draft, SALT, type Writer, WriterDied } from "./writer.ts";
 
 export interface LedgerEntry {
   subject: string;
@@ -58,22 +58,25 @@ export interface LedgerOptions {
  */
 export class LedgerMoved extends Error {
   override name = "LedgerMoved";
+  readonly ref: string;
   readonly expected: string | null;
   readonly found: string | null;
   readonly entries: readonly LedgerEntry[];
   constructor(moved: { ref: string; expected: string | null; found: string | null; entries: readonly LedgerEntry[] }) {
     const id = (commit: string | null) => commit?.slice(0, 12) ?? "nothing";
     super(`${moved.ref} was moved by another writer: expected ${id(moved.expected)}, found ${id(moved.found)}`);
-    ({ expected: this.expected, found: this.found, entries: this.entries } = moved);
+    ({ ref: this.ref, expected: this.expected, found: this.found, entries: this.entries } = moved);
   }
 }
 
 /** Git could not write (disk full, no permission, a held lock). `entries` are not recorded; a later call may succeed. */
 export class LedgerUnwritable extends Error {
   override name = "LedgerUnwritable";
+  readonly reason: string;
   readonly entries: readonly LedgerEntry[];
   constructor(reason: string, entries: readonly LedgerEntry[]) {
     super(`the ledger could not be written: ${reason}`);
+    this.reason = reason;
     this.entries = entries;
   }
 }
@@ -83,7 +86,7 @@ const PREFIX = ".workflow/";
 const BATCHES_OF_A_WRITER = 50;
 const LARGEST_BATCH = 1000;
 const FEW_PACKS = 10;
-const PAUSES_MS = [0, 20, 100, 400, 1500];
+const PAUSES_MS = [0, 0, 10, 30, 80, 150, 300, 600, 1200];
 
 interface Waiting {
   entries: readonly LedgerEntry[];
@@ -102,14 +105,21 @@ export async function openLedger(options: LedgerOptions): Promise<{ ok: Ledger }
   return "problem" in begin ? begin : { ok: ledgerAt({ ...options, repository, person, ...begin }) };
 }
 
-function ledgerAt(at: Omit<LedgerOptions, "repository"> & { repository: Repository; person: string; tip: string | null; seconds: number }): Ledger {
+function ledgerAt(
+  at: Omit<LedgerOptions, "repository"> & {
+    repository: Repository;
+    person: string;
+    tip: string | null;
+    seconds: number;
+  },
+): Ledger {
   const { repository, ref, redact } = at;
   const gitDir = repository.commonDir;
   const own = { cwd: gitDir, gitDir };
   const objects = openObjects(gitDir);
   let { tip, seconds } = at;
   let writer: Writer | undefined;
-  let queue: Waiting[] = [];
+  const queue: Waiting[] = [];
   let turn: Promise<void> = Promise.resolve();
   let gathering = false;
   let moved: { ref: string; expected: string | null; found: string | null } | undefined;
@@ -164,9 +174,9 @@ function ledgerAt(at: Omit<LedgerOptions, "repository"> & { repository: Reposito
         const found = await published();
         if (found !== tip) throw fail(found);
       }
-      writer ??= startFastImport({ gitDir, ref });
+      writer ??= startFastImport({ gitDir, ref, durability: at.durability });
       try {
-        const commits = await writer.write(tip, drafts, attempt > 0 ? randomUUID() : undefined);
+        const commits = await writer.write(tip, drafts, attempt > 0 ? SALT + randomUUID() : undefined);
         const found = await published();
         if (found === commits.at(-1)) return commits;
         await writer.kill();
@@ -186,7 +196,7 @@ function ledgerAt(at: Omit<LedgerOptions, "repository"> & { repository: Reposito
   const flush = async () => {
     gathering = false;
     const batch: Waiting[] = [];
-    for (let size = 0; queue[0] && (size === 0 || size + queue[0].entries.length <= LARGEST_BATCH); ) {
+    for (let size = 0; queue[0] && (size === 0 || size + queue[0].entries.length <= LARGEST_BATCH);) {
       size += queue[0].entries.length;
       batch.push(...queue.splice(0, 1));
     }
@@ -282,8 +292,12 @@ function ledgerAt(at: Omit<LedgerOptions, "repository"> & { repository: Reposito
 
 /** A batch fails as one; each caller gets the error with its own entries. */
 function forCaller(error: unknown, entries: readonly LedgerEntry[]): Error {
-  if (error instanceof LedgerMoved) return new LedgerMoved({ ref: error.message.split(" ")[0] ?? "", expected: error.expected, found: error.found, entries });
-  return new LedgerUnwritable(error instanceof LedgerUnwritable ? error.message.replace(/^.*?: /, "") : String(error), entries);
+  if (error instanceof LedgerMoved) {
+    const { ref, expected, found } = error;
+    return new LedgerMoved({ ref, expected, found, entries });
+  }
+  if (error instanceof LedgerUnwritable) return new LedgerUnwritable(error.reason, entries);
+  return new LedgerUnwritable(String(error), entries);
 }
 
 async function configuredPerson({ root: cwd }: Repository): Promise<string> {
@@ -295,19 +309,32 @@ async function configuredPerson({ root: cwd }: Repository): Promise<string> {
 async function refTrouble(ref: string, { root: cwd }: Repository): Promise<GitTrouble | undefined> {
   const hint = "Set ledger.ref to a full name such as refs/cox/ledger.";
   if (/^refs\/(?:heads|tags|remotes)\//.test(ref)) {
-    return { code: "ledger-ref", message: `${ref} is a place for branches or tags, which git commands move and delete.`, hint };
+    return {
+      code: "ledger-ref",
+      message: `${ref} is a place for branches or tags, which git commands move and delete.`,
+      hint,
+    };
   }
   const valid = ref.startsWith("refs/") && (await git(["check-ref-format", ref], { cwd })).code === 0;
   return valid ? undefined : { code: "ledger-ref", message: `${ref} is not the name of a git ref.`, hint };
 }
 
 /** Where the ledger stands, with the time of its newest commit (seconds since 1970). */
-async function readTip(repository: Repository, ref: string): Promise<{ tip: string | null; seconds: number } | { problem: GitTrouble }> {
+async function readTip(
+  repository: Repository,
+  ref: string,
+): Promise<{ tip: string | null; seconds: number } | { problem: GitTrouble }> {
   const own = { cwd: repository.commonDir, gitDir: repository.commonDir };
   const line = await git(["for-each-ref", "--format=%(objectname) %(objecttype) %(committerdate:raw)", ref], own);
   const [id, type, seconds] = line.stdout.toString().trim().split(" ");
   if (line.code === 0 && !id && line.stderr === "") return { tip: null, seconds: 0 };
   if (line.code === 0 && id && type === "commit") return { tip: id, seconds: Number(seconds) };
   const message = `${ref} cannot be read as a ledger: ${line.stderr || `it names a ${type}`}`;
-  return { problem: { code: "ledger-damaged", message, hint: "See git fsck; fetch the ref from where it was pushed, or delete it to begin anew." } };
+  return {
+    problem: {
+      code: "ledger-damaged",
+      message,
+      hint: "See git fsck; fetch the ref from where it was pushed, or delete it to begin anew.",
+    },
+  };
 }

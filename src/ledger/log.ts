@@ -63,7 +63,8 @@ export async function readLog(repository: string, ref: string, filter: LogFilter
   }
   const fields = outcome.stdout.toString().split("\0");
   const entries: LogEntry[] = [];
-  for (let i = 0; i + FIELDS.length <= fields.length; i += FIELDS.length) entries.push(entryOf(fields.slice(i, i + FIELDS.length)));
+  for (let i = 0; i + FIELDS.length <= fields.length; i += FIELDS.length)
+    entries.push(entryOf(fields.slice(i, i + FIELDS.length)));
   return entries;
 }
 

@@ -22,7 +22,10 @@ export function message(entry: Pick<LedgerEntry, "subject" | "trailers">, redact
 }
 
 function oneLine(text: string): string {
-  return text.toWellFormed().replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  return text
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
+    .trim();
 }
 
 /** Why a path cannot stand in the ledger; undefined for one that can. `.run/` is never recorded. */
@@ -32,7 +35,8 @@ export function badPath(path: string): string | undefined {
   const parts = path.split("/");
   if (parts.some((part) => part === "" || part === "." || part === "..")) return "it has an empty or dotted part";
   // Names that git, on some file system, takes for its own directory (CVE-2014-9390 and kin).
-  if (parts.some((part) => /^(?:\.git|git~\d)[ .]*(?::.*)?$/i.test(part.replace(/\p{Cf}/gu, "")))) return "it has a part named like .git";
+  if (parts.some((part) => /^(?:\.git|git~\d)[ .]*(?::.*)?$/i.test(part.replace(/\p{Cf}/gu, ""))))
+    return "it has a part named like .git";
   if (parts[0] === ".run") return ".run is never recorded";
   return undefined;
 }
@@ -40,6 +44,9 @@ export function badPath(path: string): string | undefined {
 /** A path in the C quoting that fast-import reads. */
 export function quoted(path: string): string {
   // oxlint-disable-next-line no-control-regex
-  const escaped = path.replace(/["\\\x00-\x1f\x7f]/g, (c) => `\\${c === '"' || c === "\\" ? c : c.charCodeAt(0).toString(8).padStart(3, "0")}`);
+  const escaped = path.replace(
+    /["\\\x00-\x1f\x7f]/g,
+    (c) => `\\${c === '"' || c === "\\" ? c : c.charCodeAt(0).toString(8).padStart(3, "0")}`,
+  );
   return `"${escaped}"`;
 }

@@ -5,7 +5,10 @@ const BEGIN = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
 const WHOLE = /(?:[^"'`<>{}\\-]|\\{1,4}[nrt]|-(?!----)){0,20000}-----END [A-Z0-9 ]{0,40}-----/y;
 /** Cut off: lines that look like base64 and headers of old keys, then perhaps the start of one more line. */
 const HEADERS = String.raw`(?:(?:\s|\\{1,4}[nrt])*(?:Proc-Type|DEK-Info|Version|Comment): [^\s"\\]{1,100})*`;
-const CUT = new RegExp(`${HEADERS}(?:(?:\\s|\\\\{1,4}[nrt])*[A-Za-z0-9+/=]{24,})*(?:(?:\\s|\\\\{1,4}[nrt])*[A-Za-z0-9+/=]{1,23}(?=["'\`\\\\]|\\s*$))?`, "y");
+const CUT = new RegExp(
+  `${HEADERS}(?:(?:\\s|\\\\{1,4}[nrt])*[A-Za-z0-9+/=]{24,})*(?:(?:\\s|\\\\{1,4}[nrt])*[A-Za-z0-9+/=]{1,23}(?=["'\`\\\\]|\\s*$))?`,
+  "y",
+);
 
 export function redactPrivateKeys(text: string, mark: (kind: string) => string): string {
   let result = "";

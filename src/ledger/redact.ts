@@ -58,7 +58,8 @@ function base64Forms(value: string): string[] {
     const start = offset === 0 ? 0 : 3 - offset;
     const whole = bytes.subarray(start, start + 3 * Math.floor((bytes.length - start) / 3));
     const rest = offset === 0 ? encode64(bytes) : encode64(whole);
-    for (const form of [rest, encode64(whole)]) forms.push(form, form.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, ""));
+    for (const form of [rest, encode64(whole)])
+      forms.push(form, form.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, ""));
   }
   return forms;
 }

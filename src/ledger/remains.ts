@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { git } from "./git.ts";
 import { COXSWAIN } from "./message.ts";
+import { SALT } from "./writer.ts";
 
 export async function clearRemains(repository: { commonDir: string; ref: string }): Promise<void> {
   await clearRefLock(repository);
@@ -21,7 +22,11 @@ export async function clearRemains(repository: { commonDir: string; ref: string 
  */
 async function clearRefLock({ commonDir, ref }: { commonDir: string; ref: string }): Promise<void> {
   const file = join(commonDir, `${ref}.lock`);
-  const identity = () => stat(file).then((s) => `${s.ino} ${s.ctimeMs}`, () => null);
+  const identity = () =>
+    stat(file).then(
+      (s) => `${s.ino} ${s.ctimeMs}`,
+      () => null,
+    );
   const first = await identity();
   for (let waited = 0; first !== null && waited < 1000; waited += 50) {
     await sleep(50);
@@ -39,18 +44,19 @@ async function clearCrashReports({ commonDir, ref }: { commonDir: string; ref: s
   }
 }
 
-/** `tmp_pack_*` that begin with a count of zero objects (only fast-import's do) and that nobody has open. */
+/**
+ * Temporary packs and indexes that nobody has open: at once if they begin with a count of zero objects (only
+ * fast-import's do), the rest when ten minutes old, since a fetch of the user's closes its pack before it names it.
+ */
 async function clearTemporaryPacks(commonDir: string): Promise<void> {
   const folder = join(commonDir, "objects/pack");
-  const candidates: string[] = [];
-  for (const name of await list(folder)) {
-    if (/^tmp_pack_\w+$/.test(name) && (await startsEmpty(join(folder, name)))) candidates.push(join(folder, name));
-  }
-  if (candidates.length === 0) return;
+  const names = (await list(folder)).filter((name) => /^tmp_(?:pack|idx|rev)_\w+$/.test(name));
+  if (names.length === 0) return;
   const held = process.platform === "linux" ? await openFiles() : undefined;
-  for (const file of candidates) {
-    const idle = held ? !held.has(file) : Date.now() - (await stat(file)).mtimeMs > 3_600_000;
-    if (idle) await rm(file, { force: true });
+  for (const file of names.map((name) => join(folder, name))) {
+    const age = Date.now() - ((await stat(file).catch(() => null))?.mtimeMs ?? Date.now());
+    const dead = held ? !held.has(file) && (age > 600_000 || (await startsEmpty(file))) : age > 3_600_000;
+    if (dead) await rm(file, { force: true });
   }
 }
 
@@ -59,7 +65,7 @@ async function startsEmpty(file: string): Promise<boolean> {
   if (!handle) return false;
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(12), 0, 12, 0);
-    return bytesRead < 12 || (buffer.toString("latin1", 0, 4) === "PACK" && buffer.readUInt32BE(8) === 0);
+    return bytesRead === 12 && buffer.toString("latin1", 0, 4) === "PACK" && buffer.readUInt32BE(8) === 0;
   } finally {
     await handle.close();
   }
@@ -95,12 +101,19 @@ export async function releaseKeptPacks(commonDir: string): Promise<void> {
 
 async function onlyCoxswains(commonDir: string, index: Buffer): Promise<boolean> {
   const at = { cwd: commonDir, gitDir: commonDir };
-  const ids = (await git(["show-index"], { ...at, input: index })).stdout.toString().match(/(?<= )[0-9a-f]{40,64}(?= )/g) ?? [];
-  const kinds = await git(["cat-file", "--batch-check=%(objecttype) %(objectname)"], { ...at, input: `${ids.join("\n")}\n` });
-  const commits = kinds.stdout.toString().match(/(?<=^commit )[0-9a-f]+$/gm) ?? [];
-  if (commits.length === 0) return false;
-  const bodies = await git(["cat-file", "--batch"], { ...at, input: `${commits.join("\n")}\n` });
-  const committers = bodies.stdout.toString().match(/^committer .*(?= \d+ [+-]\d{4}$)/gm) ?? [];
+  const ids =
+    (await git(["show-index"], { ...at, input: index })).stdout.toString().match(/(?<= )[0-9a-f]{40,64}(?= )/g) ?? [];
+  const kinds = await git(["cat-file", "--batch-check=%(objecttype) %(objectname) %(objectsize)"], {
+    ...at,
+    input: `${ids.join("\n")}\n`,
+  });
+  const found = kinds.stdout.toString();
+  const commits = found.match(/(?<=^commit )[0-9a-f]+/gm) ?? [];
+  const salt = found.match(/^blob [0-9a-f]+ (?:[1-9]|\d\d)$/gm)?.map((line) => line.split(" ")[1] ?? "") ?? [];
+  const looked = await git(["cat-file", "--batch"], { ...at, input: `${[...commits, ...salt].join("\n")}\n` });
+  const text = looked.stdout.toString();
+  const committers = text.match(/^committer .*(?= \d+ [+-]\d{4}$)/gm) ?? [];
+  if (commits.length === 0) return text.includes(SALT); // all a second try added
   return committers.length >= commits.length && committers.every((line) => line === `committer ${COXSWAIN}`);
 }
 

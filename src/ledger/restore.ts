@@ -21,12 +21,20 @@ export interface Restored {
  * not know stay as they are. Not synced: running it again is the recovery. The caller pauses the sessions it brings
  * back. Undefined when there is no such ledger or commit.
  */
-export async function restoreFiles(where: { repository: string; ref: string; targetDir: string; commit?: string }): Promise<Restored | undefined> {
+export async function restoreFiles(where: {
+  repository: string;
+  ref: string;
+  targetDir: string;
+  commit?: string;
+}): Promise<Restored | undefined> {
   const found = await findRepository(where.repository);
   if ("problem" in found) return undefined;
   const gitDir = found.ok.commonDir;
   const own = { cwd: gitDir, gitDir };
-  const named = await git(["rev-parse", "--quiet", "--verify", "--end-of-options", `${where.commit ?? where.ref}^{commit}`], own);
+  const named = await git(
+    ["rev-parse", "--quiet", "--verify", "--end-of-options", `${where.commit ?? where.ref}^{commit}`],
+    own,
+  );
   if (named.code !== 0) return undefined;
   const commit = named.stdout.toString().trim();
   const tree = await git(["ls-tree", "-r", "-z", "--full-tree", commit, ".workflow/"], own);
@@ -40,7 +48,8 @@ export async function restoreFiles(where: { repository: string; ref: string; tar
     if (blocked) throw new Error(`${blocked} is in the way of ${scratch}`);
     for (const line of tree.stdout.toString().split("\0").filter(Boolean)) {
       const [, mode = "", id = "", path = ""] = /^(\d+) \w+ ([0-9a-f]+)\t\.workflow\/(.*)$/s.exec(line) ?? [];
-      const why = badPath(path) ?? (mode.startsWith("100") ? await obstacle(where.targetDir, path) : "it is not a regular file");
+      const why =
+        badPath(path) ?? (mode.startsWith("100") ? await obstacle(where.targetDir, path) : "it is not a regular file");
       if (why) {
         restored.skipped.push({ path, why });
         continue;

@@ -12,6 +12,9 @@ export interface Draft {
   changes: { path: string; content: Buffer | null }[];
 }
 
+/** How a salt begins: by it a pack that holds nothing else is known as ours. */
+export const SALT = "coxswain tries again ";
+
 export interface Writer {
   /**
    * Commits the drafts, each on the one before, the first on `parent`, and moves the ref to the last if the ref has no

@@ -41,12 +41,16 @@ function containerStatus(
   return all ? "completed" : "container";
 }
 
-/** The parent's list changes in the commit of the subtask that changed it. */
+/** The parent's list changes in the commit of the subtask that changed it, or of the edit that broke the list. */
 function attach(draft: Draft, session: SessionId, parent: Task): void {
   const cause = draft.changes.findLast(
-    (change) => change.of === "task" && change.session === session && parentOf(change.id) === parent.id,
+    (change) =>
+      (change.of === "task" || change.of === "task-edit") &&
+      change.session === session &&
+      (change.id === parent.id || (change.of === "task" && parentOf(change.id) === parent.id)),
   );
-  if (cause?.of !== "task") return;
-  cause.also = [...(cause.also ?? []).filter((task) => task.id !== parent.id), parent];
+  if (cause?.of !== "task" && cause?.of !== "task-edit") return;
+  if (cause.id === parent.id) cause.after = parent;
+  else if (cause.of === "task") cause.also = [...(cause.also ?? []).filter((task) => task.id !== parent.id), parent];
   draft.touched.get(session)?.set(parent.id, parent);
 }

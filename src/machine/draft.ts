@@ -106,6 +106,11 @@ export class Draft {
     return [...all.values()];
   }
 
+  isAlive(key: TaskKey): boolean {
+    const changed = this.liveRuns.get(key);
+    return changed !== null && (changed !== undefined || this.state.runs.has(key));
+  }
+
   limit(account: string): Instant | undefined {
     const changed = this.liveLimits.get(account);
     return changed === null ? undefined : (changed ?? this.state.limits.get(account));

@@ -1,8 +1,10 @@
 /** From what a person dropped to a task: defaults filled in, rules of the graph checked. SPEC sections 3.1 to 3.3. */
 import { compareTaskIds, isTaskId, parentOf, taskNumbers, type SessionId, type TaskId } from "../model/ids.ts";
-import type { Execution, Task, TaskDrop, TaskType } from "../model/task.ts";
+import type { Task, TaskDrop } from "../model/task.ts";
 import { isInstant } from "../model/time.ts";
 import { problem, type Problem } from "../problems.ts";
+import { cyclesAmong, cycleThrough, tellCycle } from "./cycles.ts";
+import { filledIn } from "./defaults.ts";
 
 /** A dropped file whose own form is right. */
 export interface Drop {
@@ -34,45 +36,105 @@ export interface IntakeResult {
 
 /** Takes in drops together, so that they may depend on each other whatever their order. */
 export function takeIn(drops: readonly Drop[], context: IntakeContext): IntakeResult {
-  const refused: IntakeResult["refused"] = [];
-  const proposed = new Map<TaskId, { file: string; task: Task }>();
-  let highest = context.highest;
-  for (const drop of drops) for (const id of [drop.drop.id ?? drop.idByName]) highest = Math.max(highest, id ? taskNumbers(id)[0] : 0);
-
-  for (const drop of [...drops].sort(byName)) {
-    const id = drop.drop.id ?? (drop.idByName && !context.taskOf(drop.idByName) ? drop.idByName : `impl-${++highest}`);
-    const existing = context.taskOf(id) ?? proposed.get(id)?.task;
-    if (existing) {
-      refused.push({ file: drop.file, problems: [idExists(id, existing)] });
-      continue;
-    }
-    proposed.set(id, { file: drop.file, task: filledIn(drop, id, context.session) });
-  }
-
-  // Refusing one may leave another without its dependency: look again until nothing changes.
+  const { proposed, refused, highest } = propose(drops, context);
+  const taskOf = (id: TaskId) => proposed.get(id)?.task ?? context.taskOf(id);
+  const waiting = waitingFor(proposed);
+  const subtasks = subtasksOf(proposed);
+  const cycles = cyclesAmong(proposed.keys(), (id) => waitsFor(taskOf(id), subtasks.get(id)));
   const escaping = new Map(drops.map((drop) => [drop.file, drop.escaping]));
-  for (let settled = false; !settled; ) {
-    settled = true;
-    const taskOf = (id: TaskId) => proposed.get(id)?.task ?? context.taskOf(id);
-    for (const [id, { file, task }] of [...proposed]) {
-      const problems = [
-        ...checkRules(task, { taskOf, roles: context.roles, roleNames: context.roleNames }),
-        ...(escaping.get(file) ?? []).map(escapes),
-      ];
-      if (problems.length === 0) continue;
-      refused.push({ file, problems });
-      proposed.delete(id);
-      settled = false;
-    }
+
+  // Refusing one may leave others without what they need: those are looked at again.
+  const open = [...proposed.keys()].reverse();
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    const found = proposed.get(id);
+    if (!found) continue;
+    const { file, task } = found;
+    const problems = rulesBroken(task, { taskOf, roles: context.roles, roleNames: context.roleNames }, cycles.get(id));
+    const told = new Set(problems.map(({ message }) => message));
+    problems.push(...(escaping.get(file) ?? []).map(escapes).filter(({ message }) => !told.has(message)));
+    if (problems.length === 0) continue;
+    refused.push({ file, problems });
+    proposed.delete(id);
+    open.push(...(waiting.get(id) ?? []));
   }
   return { accepted: [...proposed.values()].sort((a, b) => compareTaskIds(a.task.id, b.task.id)), refused, highest };
 }
 
+type Proposed = Map<TaskId, { file: string; task: Task }>;
+
+/** Gives each drop its id; refuses those whose id is taken. */
+function propose(drops: readonly Drop[], context: IntakeContext): { proposed: Proposed } & Omit<IntakeResult, "accepted"> {
+  const refused: IntakeResult["refused"] = [];
+  const proposed: Proposed = new Map();
+  const wanted = (drop: Drop) => drop.drop.id ?? (drop.idByName && !context.taskOf(drop.idByName) ? drop.idByName : undefined);
+  const named = drops.map(wanted).filter((id) => id !== undefined);
+  let highest = named.reduce((most, id) => Math.max(most, taskNumbers(id)[0]), context.highest);
+  let free = 0;
+  const next = () => {
+    if (highest < HIGHEST_NUMBER) return `impl-${++highest}`;
+    // Somebody gave the highest number there is: from then on the gaps are filled.
+    const taken = new Set(named);
+    for (;;) {
+      const id = `impl-${++free}`;
+      if (!taken.has(id) && !proposed.has(id) && !context.taskOf(id)) return id;
+    }
+  };
+  for (const drop of [...drops].sort(byName)) {
+    const id = wanted(drop) ?? next();
+    const existing = context.taskOf(id) ?? proposed.get(id)?.task;
+    if (existing) refused.push({ file: drop.file, problems: [idExists(id, existing)] });
+    else proposed.set(id, { file: drop.file, task: filledIn(drop, id, context.session) });
+  }
+  return { proposed, refused, highest };
+}
+
+/** The largest that an id can hold. */
+const HIGHEST_NUMBER = 999_999_999;
+
+/** For each id, the proposed tasks that cannot be taken in without it. */
+function waitingFor(proposed: Proposed): Map<TaskId, TaskId[]> {
+  const waiting = new Map<TaskId, TaskId[]>();
+  for (const [id, { task }] of proposed) {
+    const parent = parentOf(id);
+    for (const needed of parent ? [...task.relations.dependencies, parent] : task.relations.dependencies) {
+      const list = waiting.get(needed);
+      if (list) list.push(id);
+      else waiting.set(needed, [id]);
+    }
+  }
+  return waiting;
+}
+
+function subtasksOf(proposed: Proposed): Map<TaskId, TaskId[]> {
+  const subtasks = new Map<TaskId, TaskId[]>();
+  for (const id of proposed.keys()) {
+    const parent = parentOf(id);
+    if (parent) subtasks.set(parent, [...(subtasks.get(parent) ?? []), id]);
+  }
+  return subtasks;
+}
+
+function waitsFor(task: Task | undefined, more: readonly TaskId[] = []): TaskId[] {
+  if (!task) return [];
+  const { dependencies, subtasks } = task.relations;
+  return [...dependencies, ...subtasks.filter((id) => parentOf(id) === task.id), ...more];
+}
+
 /** The rules that one task must keep among the others. */
-export function checkRules(
-  task: Task,
-  among: { taskOf: (id: TaskId) => Task | undefined; roles: { has(name: string): boolean }; roleNames: () => string[] },
-): Problem[] {
+export function checkRules(task: Task, among: Among): Problem[] {
+  const self = (id: TaskId) => (id === task.id ? task : among.taskOf(id));
+  const parent = parentOf(task.id);
+  const cycle = cycleThrough(task.id, (id) => waitsFor(self(id), id === parent ? [task.id] : []));
+  return rulesBroken(task, among, cycle);
+}
+
+interface Among {
+  taskOf: (id: TaskId) => Task | undefined;
+  roles: { has(name: string): boolean };
+  roleNames: () => string[];
+}
+
+function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefined): Problem[] {
   const problems: Problem[] = [];
   const parent = parentOf(task.id);
   if (parent && !among.taskOf(parent)) {
@@ -90,10 +152,9 @@ export function checkRules(
       problems.push(problem("missing-dependency", `The dependency ${id} does not exist.`, { pointer, hint: "Drop it too, or remove it here." }));
     }
   });
-  const cycle = cycleThrough(task, among.taskOf);
   if (cycle) {
     problems.push(
-      problem("dependency-cycle", `These tasks wait for each other: ${cycle.join(" → ")}.`, {
+      problem("dependency-cycle", `These tasks wait for each other: ${tellCycle(cycle, task.id)}.`, {
         pointer: "/relations/dependencies",
         hint: "Remove one of these dependencies.",
       }),
@@ -120,61 +181,6 @@ export function checkRules(
     problems.push(problem("bad-instant", `next_attempt_at ${JSON.stringify(wait)} is not a time.`, { pointer: "/execution/next_attempt_at", hint: "Such as 2026-11-21T14:05:00Z." }));
   }
   return problems;
-}
-
-/** The whole task that a drop means. Key order and unknown keys of the drop stay; what is missing comes after. */
-export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
-  const { drop: written } = drop;
-  const type = written.type ?? typeFrom(written.title);
-  const task = {
-    id,
-    ...written,
-    status: written.status ?? "pending",
-    type,
-    agent: written.agent ?? agentFrom(type, written.title),
-    paths: written.paths ?? "",
-    context: { requirements: [], scope: [], acceptance: [], inherited_from: session, ...written.context },
-    relations: { subtasks: [], dependencies: [], ...written.relations, parent: parentOf(id) },
-    execution: execution(written.execution, drop),
-    implementation: { files: [], context_notes: {}, analysis_source: "manual" as const, ...written.implementation },
-  };
-  return { ...task, id } as Task;
-}
-
-function execution(written: TaskDrop["execution"], drop: Drop): Execution {
-  return { ...written, attempts: written?.attempts ?? 0, last_attempt: written?.last_attempt ?? null, source: { file: drop.file, sha256: drop.sha256 } };
-}
-
-function typeFrom(title: string): TaskType {
-  if (/\b(fix(es|ed)?|bugs?|bugfix|repair|broken|crash(es)?|regression|flaky)\b/i.test(title)) return "bugfix";
-  if (/\b(refactor(ing)?|clean ?up|rename|restructure|simplify|extract|split)\b/i.test(title)) return "refactor";
-  if (/\b(tests?|testing|coverage|spec)\b/i.test(title)) return "test";
-  if (/\b(docs?|document(ation)?|readme|changelog|comment)\b/i.test(title)) return "docs";
-  return "feature";
-}
-
-function agentFrom(type: TaskType, title: string): string {
-  if (/\b(plan(s|ning)?|design|architect(ure)?|decompose|roadmap|break down)\b/i.test(title)) return "planning-agent";
-  if (type === "test") return "code-review-test-agent";
-  if (/\b(review(s|ing)?|audit|inspect)\b/i.test(title)) return "review-agent";
-  return "code-developer";
-}
-
-function cycleThrough(task: Task, taskOf: (id: TaskId) => Task | undefined): TaskId[] | undefined {
-  const seen = new Set<TaskId>();
-  const path: { id: TaskId; next: TaskId[] }[] = [{ id: task.id, next: [...task.relations.dependencies] }];
-  while (path.length > 0) {
-    const next = path.at(-1)?.next.shift();
-    if (next === undefined) {
-      path.pop();
-      continue;
-    }
-    if (next === task.id) return [...path.map(({ id }) => id), task.id];
-    if (seen.has(next)) continue;
-    seen.add(next);
-    path.push({ id: next, next: [...(taskOf(next)?.relations.dependencies ?? [])] });
-  }
-  return undefined;
 }
 
 function leaves(path: string): boolean {

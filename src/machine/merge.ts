@@ -35,7 +35,7 @@ function mergeObject({ saved, base, current, path }: Sides, fields: string[]): R
   for (const key of keys) {
     const name = path ? `${path}.${key}` : key;
     const inSaved = Object.hasOwn(saved, key);
-    if (!inSaved && (path === "" ? Object.hasOwn(base, key) && isCore(key) : KEPT.has(key))) {
+    if (!inSaved && (path === "" ? Object.hasOwn(base, key) && isCore(key) : path === "execution" && KEPT.has(key))) {
       merged[key] = current[key];
       continue;
     }

@@ -5,9 +5,18 @@ import type { Run } from "../model/transition.ts";
 
 /** What an agent of this role may write for this task. */
 export function writesOf(task: Task, role: Role): Run["writes"] {
-  const paths = pathsOf(task);
-  if (paths.length > 0 && role.runner !== "human") return mayWrite(role) || role.runner === "command" ? paths : "none";
-  return mayWrite(role) ? "any" : "none";
+  const paths = pathsOf(task).map(normalPath);
+  if (paths.length === 0) return mayWrite(role) ? "any" : "none";
+  if (!mayWrite(role) && role.runner !== "command") return "none";
+  return paths.includes("") ? "any" : paths;
+}
+
+/** `./src//a/` → `src/a`; the repository itself is the empty text. */
+function normalPath(path: string): string {
+  return path
+    .split("/")
+    .filter((part) => part !== "" && part !== ".")
+    .join("/");
 }
 
 /** Whether two agents in the same place could write the same files. */

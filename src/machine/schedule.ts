@@ -1,10 +1,11 @@
 /** What may start now. SPEC sections 3.4, 4, 8 and 9. */
 import { taskKey, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
-import { stateOf, withExecution, withState, type Task } from "../model/task.ts";
+import { stateOf, withState, type Task } from "../model/task.ts";
 import { instant, toMs, type Instant } from "../model/time.ts";
-import type { Run } from "../model/transition.ts";
-import { breakerKey, onStart, permits } from "./breaker.ts";
+import type { Breaker, Run } from "../model/transition.ts";
+import { begun } from "./attempt.ts";
+import { breakerKey, onStart, permits, withoutLostProbe } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import { mayClash, writesOf } from "./overlap.ts";
 import type { Lent, Policy } from "./policy.ts";
@@ -17,6 +18,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
   const later = (at: Instant | null | undefined) => {
     if (at && (!wake || at < wake)) wake = at;
   };
+  const live = draft.runs();
   for (const [session, task] of inOrder(draft)) {
     if (draft.run(session, task.id)) continue; // its agent is still being stopped
     const state = stateOf(task);
@@ -37,8 +39,8 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       askPerson(draft, session, task, lent);
       continue;
     }
-    const live = draft.runs();
-    if (live.length >= policy.concurrency) break;
+    // People need no slot: behind a full house only they are looked for.
+    if (live.length >= policy.concurrency) continue;
     const writes = writesOf(task, role);
     if (live.some((run) => mayClash(run.writes, writes))) continue;
     const blockedUntil = serviceBlocks(draft, role, task, policy, lent.now);
@@ -46,7 +48,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       later(blockedUntil);
       continue;
     }
-    start(draft, { session, task, role, writes }, policy, lent);
+    live.push(start(draft, { session, task, role, writes }, policy, lent));
   }
   if (wake) draft.act({ do: "wake", at: wake });
 }
@@ -59,9 +61,15 @@ function* inOrder(draft: Draft): Generator<[SessionId, Task]> {
     for (const task of draft.ready(only)) yield [only, task];
     return;
   }
-  const all = active.flatMap((id) => [...draft.ready(id)].map((task): [SessionId, Task] => [id, task]));
-  all.sort(([, a], [, b]) => startsBefore(a, b));
-  yield* all;
+  const lines = active.map((id) => ({ id, rest: draft.ready(id), head: undefined as Task | undefined }));
+  for (const line of lines) line.head = line.rest.next().value as Task | undefined;
+  for (;;) {
+    let first: (typeof lines)[number] | undefined;
+    for (const line of lines) if (line.head && (!first?.head || startsBefore(line.head, first.head) < 0)) first = line;
+    if (!first?.head) return;
+    yield [first.id, first.head];
+    first.head = first.rest.next().value as Task | undefined;
+  }
 }
 
 /** Undefined: may start. Otherwise from when on it may be asked again; null when another event decides. */
@@ -72,8 +80,12 @@ function serviceBlocks(draft: Draft, role: Role, task: Task, policy: Policy, now
   }
   const key = breakerKey(role, task, policy);
   if (!key) return undefined;
-  const permit = permits(draft.breaker(key), now);
+  const permit = permits(breakerNow(draft, key, now), now);
   return permit.yes ? undefined : permit.until;
+}
+
+function breakerNow(draft: Draft, key: string, now: Instant): Breaker {
+  return withoutLostProbe(draft.breaker(key), (probe) => draft.isAlive(probe), now);
 }
 
 function start(
@@ -81,7 +93,7 @@ function start(
   what: { session: SessionId; task: Task; role: Role; writes: Run["writes"] },
   policy: Policy,
   lent: Lent,
-): void {
+): Run {
   const { session, task, role, writes } = what;
   const attempt = task.execution.attempts + 1;
   const runId = lent.runId();
@@ -89,13 +101,14 @@ function start(
   const run: Run = { session, id: task.id, attempt, runId, role: role.name, model, startedAt: lent.now, writes };
   const key = breakerKey(role, task, policy);
   if (key) {
-    const before = draft.breaker(key);
+    const before = breakerNow(draft, key, lent.now);
     const breaker = onStart(before, taskKey(session, task.id));
     if (breaker !== before) draft.add({ of: "breaker", key, breaker });
   }
   move(draft, session, begun(task, attempt, runId, lent.now), { status: "active" }, "daemon", { attempt });
   draft.add({ of: "run-started", run });
   draft.act({ do: "start-agent", run });
+  return run;
 }
 
 function askPerson(draft: Draft, session: SessionId, task: Task, lent: Lent): void {
@@ -103,13 +116,4 @@ function askPerson(draft: Draft, session: SessionId, task: Task, lent: Lent): vo
   const asked = begun(task, attempt, null, lent.now);
   const after = withState(asked, { status: "blocked", reason: "awaiting-person" });
   draft.add({ of: "task", session, id: task.id, from: "pending", to: "blocked", by: "daemon", after, attempt });
-}
-
-function begun(task: Task, attempt: number, runId: string | null, now: Instant): Task {
-  const started = withExecution(task, {
-    attempts: attempt,
-    last_attempt: { attempt, run_id: runId, agent_session: null, started_at: now, ended_at: null, outcome: null },
-  });
-  // An approval of the work is asked for each attempt's work.
-  return task.execution.approve === "after" ? withExecution(started, { approved: undefined }) : started;
 }

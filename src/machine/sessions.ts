@@ -1,5 +1,5 @@
 /** Sessions and their markers. SPEC section 4. */
-import type { SessionId } from "../model/ids.ts";
+import { compareTaskIds, type SessionId } from "../model/ids.ts";
 import { typeFor, type Phase, type SessionFile, type SessionStatus } from "../model/session.ts";
 import type { Instant } from "../model/time.ts";
 import type { Actor } from "../model/transition.ts";
@@ -13,9 +13,10 @@ export function sessionFound(draft: Draft, event: Of<"session-found">): void {
   const { file, by } = event;
   if (draft.session(file.session_id)) return;
   draft.add({ of: "session", session: file.session_id, from: "new", to: file.status, by, after: file });
+  if (file.status === "active") draft.act({ do: "touch-marker", session: file.session_id });
 }
 
-export function sessionEdited(draft: Draft, event: Of<"session-edited">): void {
+export function sessionEdited(draft: Draft, event: Of<"session-edited">, policy: Policy): void {
   const { file, fields, by } = event;
   const session = file.session_id;
   const before = draft.session(session);
@@ -26,6 +27,14 @@ export function sessionEdited(draft: Draft, event: Of<"session-edited">): void {
   }
   change(draft, file, before.status, file.status, by);
   draft.act(file.status === "active" ? { do: "touch-marker", session } : { do: "remove-marker", session });
+  if (file.status !== "active" || policy.maxActiveSessions > 1) return;
+  // Where one is the most, it is clear which must go; of several the markers tell, once the new one is there.
+  for (const id of draft.sessionIds()) {
+    const other = draft.session(id);
+    if (id === session || other?.status !== "active") continue;
+    change(draft, other, "active", "paused", by);
+    draft.act({ do: "remove-marker", session: id });
+  }
 }
 
 export function sessionGone(draft: Draft, event: Of<"session-gone">): void {
@@ -87,7 +96,7 @@ export function deriveSessions(draft: Draft, now: Instant): void {
       .runs()
       .filter((run) => run.session === session && draft.task(session, run.id)?.status === "active")
       .map((run) => run.id)
-      .sort();
+      .sort(compareTaskIds);
     const current_phase = phaseOf(draft, session, file.current_phase);
     const completed_phases = PHASE_ORDER.slice(0, PHASE_ORDER.indexOf(current_phase));
     const after: SessionFile = {

@@ -1,17 +1,21 @@
 /** What people do to tasks: drop, edit, delete, trust, answer. SPEC sections 3.3, 5 and 13. */
-import type { SessionId, TaskId } from "../model/ids.ts";
+import { parentOf, type SessionId } from "../model/ids.ts";
 import { stateOf, withExecution, withState, type Status, type Task, type TaskState } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Actor, Run, StopReason } from "../model/transition.ts";
 import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
+import { begun } from "./attempt.ts";
+import type { Policy } from "./policy.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
 
 export function tasksFound(draft: Draft, event: Of<"tasks-found">): void {
+  const { session } = event;
+  if (!draft.session(session)) return;
   for (const found of event.tasks) {
+    if (draft.task(session, found.id)) continue; // an id begins once
     const task = normalised(found);
-    const { session } = event;
     const first = withState(task, { status: "pending" });
     const written = stateOf(task);
     const keep = written.status === "completed" || written.status === "blocked";
@@ -26,7 +30,7 @@ export function taskEdited(draft: Draft, event: Of<"task-edited">): void {
   const { session, by } = event;
   const before = draft.task(session, event.task.id);
   if (!before) return;
-  const edited = event.task;
+  const edited = normalised(withoutStaleReason(before, event.task));
   const run = draft.run(session, edited.id);
   const approval = approvalOf(before, edited);
 
@@ -39,9 +43,9 @@ export function taskEdited(draft: Draft, event: Of<"task-edited">): void {
     const after = edited.status === before.status ? edited : withState(edited, stateOf(before));
     return note(draft, session, after, event.fields, by);
   }
-  const wanted = wish(edited);
+  const wanted = wish(before, edited);
   if (run && before.status === "active") stopRun(draft, run, wanted.status === "pending" ? "requeued" : "cancelled");
-  move(draft, session, wanted.status === "pending" ? afresh(edited) : edited, wanted, by);
+  move(draft, session, wanted.status === "pending" ? afresh(before, edited) : edited, wanted, by);
 }
 
 export function taskDeleted(draft: Draft, event: Of<"task-deleted">): void {
@@ -64,12 +68,16 @@ export function trustChanged(draft: Draft, event: Of<"trust-changed">): void {
   }
 }
 
-/** A response that a person wrote is the result of a task that waits for one. */
-export function answered(draft: Draft, event: Of<"answered">, now: Instant): void {
-  const task = draft.task(event.session, event.id);
-  const waits = task?.status === "blocked" && task.execution.reason === "awaiting-person";
-  const last = task?.execution.last_attempt;
-  if (!task || !waits || !last || last.attempt !== event.attempt) return;
+/** A response that a person wrote is the result of a task that waits for one, or that a person is to do anyway. */
+export function answered(draft: Draft, event: Of<"answered">, policy: Policy, now: Instant): void {
+  const found = draft.task(event.session, event.id);
+  if (!found) return;
+  const waits = found.status === "blocked" && found.execution.reason === "awaiting-person";
+  const early = found.status === "pending" && policy.roles.get(found.agent)?.runner === "human";
+  if (!waits && !early) return;
+  const task = early ? begun(found, found.execution.attempts + 1, null, now) : found;
+  const last = task.execution.last_attempt;
+  if (last?.attempt !== event.attempt) return;
   const success = event.outcome === "success";
   const settled = withExecution(task, {
     last_attempt: {
@@ -79,8 +87,12 @@ export function answered(draft: Draft, event: Of<"answered">, now: Instant): voi
       error: success ? null : { class: "unknown", message: event.message },
     },
   });
-  if (success) move(draft, event.session, settled, { status: "completed" }, "person");
-  else move(draft, event.session, settled, { status: "blocked", reason: "failed" }, "person");
+  const state: TaskState = !success
+    ? { status: "blocked", reason: "failed" }
+    : task.execution.approve === "after"
+      ? { status: "blocked", reason: "awaiting-approval" }
+      : { status: "completed" };
+  move(draft, event.session, settled, state, "person");
 }
 
 export function stopRun(draft: Draft, run: Run, why: StopReason): void {
@@ -110,16 +122,26 @@ function note(draft: Draft, session: SessionId, after: Task, fields: string[], b
   draft.add({ of: "task-edit", session, id: after.id, by, fields, after });
 }
 
-/** What the person's status means, with its own reason if it names one. */
-function wish(edited: Task): TaskState {
+/** What the person's status means; blocked is cancelled, unless the person names another reason. */
+function wish(before: Task, edited: Task): TaskState {
   const state = stateOf(edited);
   if (state.status === "pending") return { status: "pending" };
+  if (state.status === "blocked" && edited.execution.reason === before.execution.reason) {
+    return { status: "blocked", reason: "cancelled" };
+  }
   return state;
+}
+
+/** A wait that a person took away leaves no reason for waiting behind. */
+function withoutStaleReason(before: Task, edited: Task): Task {
+  const lifted = edited.status === "pending" && before.execution.next_attempt_at && !edited.execution.next_attempt_at;
+  return lifted ? withExecution(edited, { reason: undefined }) : edited;
 }
 
 /** An approval given or refused; undefined when the edit is about something else. */
 function approvalOf(before: Task, edited: Task): TaskState | undefined {
-  const awaits = before.status === "blocked" && before.execution.reason === "awaiting-approval";
+  const { reason } = before.execution;
+  const awaits = before.status === "blocked" && (reason === "awaiting-approval" || reason === "rejected");
   if (!awaits || edited.status !== "blocked" || edited.execution.approved === before.execution.approved) return undefined;
   if (edited.execution.approved === true) {
     return edited.execution.approve === "after" ? { status: "completed" } : { status: "pending" };
@@ -127,14 +149,17 @@ function approvalOf(before: Task, edited: Task): TaskState | undefined {
   return edited.execution.approved === false ? { status: "blocked", reason: "rejected" } : undefined;
 }
 
-/** A task that a person queues again starts with a clean count, and asks for its approval anew. */
-function afresh(task: Task): Task {
-  return withExecution(task, { failures: undefined, approved: undefined });
+/** A task that a person queues again starts with a clean count, and asks for its approval anew if that is not given here. */
+function afresh(before: Task, edited: Task): Task {
+  const given = edited.execution.approved === true && before.execution.approved !== true;
+  return withExecution(edited, { failures: undefined, ...(given ? {} : { approved: undefined }) });
 }
 
-/** Relations that follow from the id, whatever the file says. */
+/** Relations that follow from the id, whatever the file says: its parent, and that a subtask has no subtasks. */
 function normalised(task: Task): Task {
-  const dot = task.id.indexOf(".");
-  const parent: TaskId | null = dot === -1 ? null : task.id.slice(0, dot);
-  return task.relations.parent === parent ? task : { ...task, relations: { ...task.relations, parent } };
+  const parent = parentOf(task.id);
+  const { relations } = task;
+  const subtasks = parent === null ? relations.subtasks : [];
+  if (relations.parent === parent && relations.subtasks.length === subtasks.length) return task;
+  return { ...task, relations: { ...relations, parent, subtasks } };
 }

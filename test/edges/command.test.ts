@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
@@ -30,6 +31,7 @@ function requestFor(
   execution: Partial<Task["execution"]>,
   more: Partial<AttemptRequest> = {},
 ): AttemptRequest {
+  writeFileSync(join(run.cwd, "prompt.md"), "the prompt\n");
   return {
     session: "WFS-test",
     task: taskWith(execution),

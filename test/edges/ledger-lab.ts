@@ -1,5 +1,5 @@
 /** Repositories to record in: each in a folder of its own, with git's configuration pinned, removed after the test. */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,9 +19,16 @@ export function folder(t: TestContext): string {
 
 /** Runs git and returns what it printed, without the last line break; throws when it fails. */
 export function sh(dir: string, ...args: string[]): string {
-  const env = { PATH: process.env.PATH, HOME: dir, LC_ALL: "C", GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" };
-  const options = { cwd: dir, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 1 << 28 } as const;
-  return execFileSync("git", args, options).replace(/\n$/, "");
+  const env = {
+    PATH: process.env.PATH,
+    HOME: dir,
+    LC_ALL: "C",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+  };
+  const { status, stdout, stderr } = spawnSync("git", args, { cwd: dir, env, encoding: "utf8", maxBuffer: 1 << 28 });
+  if (status !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
+  return stdout.replace(/\n$/, "");
 }
 
 /** A repository with a user; without a commit. */
@@ -49,7 +56,11 @@ export function taskPath(n: number): string {
 
 /** A task becoming active, two files. */
 export function moved(n: number, more: Partial<LedgerEntry> = {}): LedgerEntry {
-  const task = JSON.stringify({ id: `impl-${n}`, title: `Task ${n}`, status: "active", notes: "x".repeat(1300) }, null, 2);
+  const task = JSON.stringify(
+    { id: `impl-${n}`, title: `Task ${n}`, status: "active", notes: "x".repeat(1300) },
+    null,
+    2,
+  );
   return {
     subject: `${SESSION} impl-${n}: pending -> active`,
     trailers: [
@@ -64,7 +75,10 @@ export function moved(n: number, more: Partial<LedgerEntry> = {}): LedgerEntry {
     at: "2026-11-21T09:30:00.000Z",
     changes: [
       { path: taskPath(n), content: Buffer.from(task) },
-      { path: `${SESSION}/workflow-session.json`, content: Buffer.from(JSON.stringify({ session_id: SESSION, current: n })) },
+      {
+        path: `${SESSION}/workflow-session.json`,
+        content: Buffer.from(JSON.stringify({ session_id: SESSION, current: n })),
+      },
     ],
     ...more,
   };

@@ -43,7 +43,11 @@ test("a provider's key is replaced wherever it stands, in text, in JSON and in J
   for (const [kind, key] of KEYS) {
     const around = [key, `it is ${key}.`, `x=${key}&y`, `(${key})`, `line\n${key}\nline`, `${key}, and ${key}`];
     for (const text of around) {
-      for (const form of [text, JSON.stringify({ a: text, b: 1 }), JSON.stringify({ c: JSON.stringify({ a: text }) })]) {
+      for (const form of [
+        text,
+        JSON.stringify({ a: text, b: 1 }),
+        JSON.stringify({ c: JSON.stringify({ a: text }) }),
+      ]) {
         const { text: clean, count } = redact(form);
         const secretPart = kind === "private-key" ? some(20) : key.slice(-12);
         assert.ok(!clean.includes(secretPart), `${kind} stands in ${clean}`);
@@ -57,7 +61,12 @@ test("a provider's key is replaced wherever it stands, in text, in JSON and in J
 
 test("a private key that was cut off is replaced up to where it ends", () => {
   const cut = pem("RSA PRIVATE KEY").slice(0, 200);
-  for (const form of [cut, JSON.stringify({ log: cut }), JSON.stringify({ log: JSON.stringify({ log: cut }) }), `${cut}\n\nThen it went on.`]) {
+  for (const form of [
+    cut,
+    JSON.stringify({ log: cut }),
+    JSON.stringify({ log: JSON.stringify({ log: cut }) }),
+    `${cut}\n\nThen it went on.`,
+  ]) {
     const { text } = redact(form);
     assert.ok(!text.includes(some(20)), text);
     assert.ok(!form.startsWith("{") || JSON.parse(text));
@@ -80,12 +89,21 @@ test("a secret that only its name gives away is replaced, the name stays", () =>
     [`SESSION_KEY='${some(24)}'`, "SESSION_KEY='[redacted:key]'"],
     [`?token=${some(24)}&page=2`, "?token=[redacted:token]&page=2"],
     ["postgres://app:s3cr3t-pw@db.internal/app", "postgres://app:[redacted:url-password]@db.internal/app"],
-    [`https://x-access-token:${some(20)}@git.example/r.git`, "https://x-access-token:[redacted:url-password]@git.example/r.git"],
+    [
+      `https://x-access-token:${some(20)}@git.example/r.git`,
+      "https://x-access-token:[redacted:url-password]@git.example/r.git",
+    ],
     [`Authorization: Bearer ${some(30)}`, "Authorization: Bearer [redacted:authorization]"],
     [`curl -H "Authorization: Basic ${some(16)}=="`, 'curl -H "Authorization: Basic [redacted:authorization]"'],
     ['{"password": 1234567890}', '{"password": "[redacted:password]"}'],
-    [String.raw`{"body":"{\"password\":\"hunter2hunter2\",\"n\":1}"}`, String.raw`{"body":"{\"password\":\"[redacted:password]\",\"n\":1}"}`],
-    [String.raw`{"env":"A=1\nDB_PASSWORD=hunter2hunter2\nB=2"}`, String.raw`{"env":"A=1\nDB_PASSWORD=[redacted:password]\nB=2"}`],
+    [
+      String.raw`{"body":"{\"password\":\"hunter2hunter2\",\"n\":1}"}`,
+      String.raw`{"body":"{\"password\":\"[redacted:password]\",\"n\":1}"}`,
+    ],
+    [
+      String.raw`{"env":"A=1\nDB_PASSWORD=hunter2hunter2\nB=2"}`,
+      String.raw`{"env":"A=1\nDB_PASSWORD=[redacted:password]\nB=2"}`,
+    ],
     [String.raw`{"password":"ab\"cd\\ef1234"}`, '{"password":"[redacted:password]"}'],
   ];
   for (const [text, clean] of cases) assert.equal(redact(text).text, clean);
@@ -141,9 +159,22 @@ test("a task file without secrets stays as it is", () => {
     title: "Add password reset with a one-time token",
     status: "pending",
     paths: "src/auth/token.ts;src/secrets;tests/password.test.ts",
-    context: { requirements: ["Store only a hash of the token: SHA-256", "secret: rotated monthly"], acceptance: ["no API key: in logs"] },
-    execution: { env: ["DEPLOY_TOKEN"], last_attempt: { run_id: "123e4567-e89b-12d3-a456-426614174000", tokens: { input: 120000001 } } },
-    implementation: { files: [{ path: "src/auth.ts", original_code: "const token = createToken(user, { ttl: 3600 });\npassword = hash(password);" }] },
+    context: {
+      requirements: ["Store only a hash of the token: SHA-256", "secret: rotated monthly"],
+      acceptance: ["no API key: in logs"],
+    },
+    execution: {
+      env: ["DEPLOY_TOKEN"],
+      last_attempt: { run_id: "123e4567-e89b-12d3-a456-426614174000", tokens: { input: 120000001 } },
+    },
+    implementation: {
+      files: [
+        {
+          path: "src/auth.ts",
+          original_code: "const token = createToken(user, { ttl: 3600 });\npassword = hash(password);",
+        },
+      ],
+    },
   };
   const text = JSON.stringify(task, null, 2);
   assert.deepEqual(redact(text), { text, count: 0 });
@@ -180,14 +211,63 @@ test("redacting twice changes nothing more", () => {
 test("a megabyte made to be slow takes less than 200 ms", () => {
   const fill = (piece: string) => piece.repeat(Math.ceil(1_000_000 / piece.length)).slice(0, 1_000_000);
   const pieces = [
-    "a", "eyJ", "eyJaaaaaaaa.", "sk-", "sk-a", "sk-ant-", "xoxb-", "SG.", "SG.aaaaaaaaaaaaaaaaaaaa.", "://", "://a:", "://a:a", ":", "\\", "token", "token=", "token:",
-    "token=/", "token=a://", 'token="', "token='", 'token=\\"', "token=a", "password = a.", "password=a1_", "secret=Aa1", "secret ", "-----BEGIN PRIVATE KEY-----",
-    "-----BEGIN PRIVATE KEY-----\nAAAA", "-----BEGIN RSA PRIVATE KEY-----\\n", "-----", "authorization: bearer ", "Bearer ", "A_KEY=", "api_", "access-key-", " ", "\n", "0123456789:AA", "AKIA", "pypi-",
-    `-----BEGIN PRIVATE KEY-----\n${"A".repeat(60)} `, "\\n", "hooks.slack.com/services/", "aB1_", "Aa", "token=aa_", "password=aaBb1",
-  ]; // prettier-ignore
+    "a",
+    "eyJ",
+    "eyJaaaaaaaa.",
+    "sk-",
+    "sk-a",
+    "sk-ant-",
+    "xoxb-",
+    "SG.",
+    "SG.aaaaaaaaaaaaaaaaaaaa.",
+    "://",
+    "://a:",
+    "://a:a",
+    ":",
+    "\\",
+    "token",
+    "token=",
+    "token:",
+    "token=/",
+    "token=a://",
+    'token="',
+    "token='",
+    'token=\\"',
+    "token=a",
+    "password = a.",
+    "password=a1_",
+    "secret=Aa1",
+    "secret ",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\nAAAA",
+    "-----BEGIN RSA PRIVATE KEY-----\\n",
+    "-----",
+    "authorization: bearer ",
+    "Bearer ",
+    "A_KEY=",
+    "api_",
+    "access-key-",
+    " ",
+    "\n",
+    "0123456789:AA",
+    "AKIA",
+    "pypi-",
+    `-----BEGIN PRIVATE KEY-----\n${"A".repeat(60)} `,
+    "\\n",
+    "hooks.slack.com/services/",
+    "aB1_",
+    "Aa",
+    "token=aa_",
+    "password=aaBb1",
+  ];
   const slow = redactor(["aaaaaaaaaaaaaaab", "token=token=token"]);
   for (const piece of pieces) {
-    for (const text of [fill(piece), `token=${fill(piece)}`, `-----BEGIN PRIVATE KEY-----${fill(piece)}`, `eyJ${fill(piece)}!`]) {
+    for (const text of [
+      fill(piece),
+      `token=${fill(piece)}`,
+      `-----BEGIN PRIVATE KEY-----${fill(piece)}`,
+      `eyJ${fill(piece)}!`,
+    ]) {
       const start = performance.now();
       slow(text);
       const took = performance.now() - start;

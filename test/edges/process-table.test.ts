@@ -22,7 +22,9 @@ test("a process is known by pid, boot and start time", async () => {
 
 test("a zombie counts as dead", async () => {
   // The shell's child ends at once and is never waited for: the shell has become `sleep`.
-  const parent = spawn("/bin/sh", ["-c", "exit 0 & echo $!; exec sleep 300"], { stdio: ["ignore", "pipe", "ignore"] });
+  const parent = spawn("/bin/sh", ["-c", "sleep 0.2 & echo $!; exec sleep 300"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   const pid = await new Promise<number>((told) => parent.stdout.once("data", (text) => told(Number(text))));
   await until("it is a zombie", async () => (await identityOf(pid)) === undefined);
   assert.equal(process.kill(pid, 0), true);
@@ -56,7 +58,7 @@ test("the marker is found whole, in every process of the run, and only there", a
   await until("wrapper, shell and both children", async () => (await withMarker(run.runId)).length === 4);
   assert.deepEqual(await withMarker(run.runId.slice(0, -1)), []);
   const group = await groupMembers(agent.identity.pid);
-  assert.deepEqual(group.sort(), (await withMarker(run.runId)).sort());
+  assert.deepEqual(new Set(group), new Set(await withMarker(run.runId)));
 });
 
 test("an environment of half a megabyte is searched to its end", async (t) => {

@@ -1,0 +1,73 @@
+/** A repository to measure in, and a daemon at work in it. */
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+export const LAUNCHER = join(import.meta.dirname, "..", "bin", "cox.js");
+
+export interface Lab {
+  dir: string;
+  /** `.workflow`. */
+  workspace: string;
+  git: (...args: string[]) => string;
+  remove: () => void;
+}
+
+/** A repository with so many tracked files, one active session `WFS-bench`, and the given settings. */
+export function makeLab(options: { files?: number; config?: string } = {}): Lab {
+  const dir = mkdtempSync(join(tmpdir(), "cox-bench-"));
+  const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=Bench", "-c", "user.email=bench@localhost", ...args], { cwd: dir, env, encoding: "utf8" });
+  git("init", "-q");
+  for (let n = 0; n < (options.files ?? 10); n++) {
+    const folder = join(dir, "src", `m${n % 100}`);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `f${n}.ts`), `export const f${n} = ${n};\n`);
+  }
+  git("add", ".");
+  git("commit", "-q", "-m", "files");
+  const workspace = join(dir, ".workflow");
+  mkdirSync(join(workspace, "WFS-bench", ".task"), { recursive: true });
+  mkdirSync(join(workspace, "inbox"), { recursive: true });
+  writeFileSync(join(workspace, ".active-WFS-bench"), "");
+  if (options.config) writeFileSync(join(workspace, "config.yaml"), options.config);
+  return { dir, workspace, git, remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) };
+}
+
+/** Starts the daemon and waits until it watches. */
+export async function startDaemon(lab: Lab): Promise<ChildProcess> {
+  rmSync(join(lab.workspace, ".run", "daemon.json"), { force: true });
+  const child = spawn(LAUNCHER, ["start", "-C", lab.dir], { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, COX_LOG_LEVEL: "error" } });
+  await until(() => /"ready": true/.test(readIf(join(lab.workspace, ".run", "daemon.json"))), 20_000, "the daemon to be ready");
+  return child;
+}
+
+export async function stopDaemon(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  await ended;
+}
+
+export async function until(condition: () => boolean, deadlineMs: number, what: string): Promise<void> {
+  const end = Date.now() + deadlineMs;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`);
+    await pause(5);
+  }
+}
+
+export function readIf(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
+
+/** A figure among sorted numbers: 0.5 the median, 0.99 the 99th percentile. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+}
+
+export const ms = (value: number) => `${value.toFixed(1)} ms`;

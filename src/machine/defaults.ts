@@ -1,0 +1,48 @@
+/** What a drop leaves out, filled in. SPEC section 3.1. */
+import { parentOf, type SessionId, type TaskId } from "../model/ids.ts";
+import type { Task, TaskType } from "../model/task.ts";
+import type { Drop } from "./intake.ts";
+
+/** The whole task that a drop means. Key order and unknown keys of the drop stay; what is missing comes after. */
+export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
+  const { drop: written } = drop;
+  const type = written.type ?? typeFrom(written.title);
+  const { relations } = written;
+  return {
+    ...(written.id === undefined ? { id } : {}),
+    ...written,
+    status: written.status ?? "pending",
+    type,
+    agent: written.agent ?? agentFrom(type, written.title),
+    paths: written.paths ?? "",
+    context: completed(written.context, { requirements: [], scope: [], acceptance: [], inherited_from: session }),
+    relations: { ...completed(relations, { parent: null, subtasks: [], dependencies: [] }), parent: parentOf(id) },
+    execution: {
+      ...completed(written.execution, { attempts: 0, last_attempt: null }),
+      source: { file: drop.file, sha256: drop.sha256 },
+    },
+    implementation: completed(written.implementation, { files: [], context_notes: {}, analysis_source: "manual" }),
+  } as Task;
+}
+
+/** What is written, in its own order, and after it what is missing. */
+function completed(written: object | undefined, missing: object): object {
+  const result: Record<string, unknown> = { ...written };
+  for (const [key, value] of Object.entries(missing)) if (result[key] === undefined) result[key] = value;
+  return result;
+}
+
+function typeFrom(title: string): TaskType {
+  if (/\b(fix(es|ed)?|bugs?|bugfix|repair|broken|crash(es)?|regression|flaky)\b/i.test(title)) return "bugfix";
+  if (/\b(refactor(ing)?|clean ?up|rename|restructure|simplify|extract|split)\b/i.test(title)) return "refactor";
+  if (/\b(tests?|testing|coverage|spec)\b/i.test(title)) return "test";
+  if (/\b(docs?|document(ation)?|readme|changelog|comment)\b/i.test(title)) return "docs";
+  return "feature";
+}
+
+function agentFrom(type: TaskType, title: string): string {
+  if (/\b(plan(s|ning)?|design|architect(ure)?|decompose|roadmap|break down)\b/i.test(title)) return "planning-agent";
+  if (type === "test") return "code-review-test-agent";
+  if (/\b(review(s|ing)?|audit|inspect)\b/i.test(title)) return "review-agent";
+  return "code-developer";
+}
