@@ -14,7 +14,7 @@ export class Leftovers {
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
 
-  /** `ended` hears of runs that had left something, and how many processes. */
+  /** `ended` hears of each run when it was looked for, and how many processes it had left. */
   constructor(ended: (runId: string, processes: number) => void) {
     this.ended = ended;
   }
@@ -47,10 +47,13 @@ export class Leftovers {
     for (const [runId, looks] of [...this.runs]) {
       if (alive.has(runId)) {
         const { killed } = await sweep(runId);
-        this.ended(runId, killed);
         this.runs.delete(runId);
+        this.ended(runId, killed);
       } else if (looks > 1) this.runs.set(runId, looks - 1);
-      else this.runs.delete(runId);
+      else {
+        this.runs.delete(runId);
+        this.ended(runId, 0);
+      }
     }
   }
 }

@@ -67,6 +67,8 @@ export async function startProcess(o: {
   runDir: string;
   runId: string;
   launch: Launch;
+  /** Hears of each step when it is done. */
+  reached?: (step: "run-folder" | "spawned") => void;
 }): Promise<{ ok: RunningProcess } | { cannot: CannotStart }> {
   const { runDir, runId, launch } = o;
   try {
@@ -75,6 +77,7 @@ export async function startProcess(o: {
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
     const stdin = typeof launch.stdin === "string" ? join(runDir, RUN_FILES.stdin) : launch.stdin.file;
     if (typeof launch.stdin === "string") writeFileSync(stdin, launch.stdin, { mode: 0o600 });
+    o.reached?.("run-folder");
     requireDescriptors();
     const wrapper = execa("/bin/sh", ["-c", WRAPPER, "sh", runDir, stdin, program, ...launch.args], {
       cwd: launch.cwd,
@@ -93,6 +96,7 @@ export async function startProcess(o: {
     wrapper.nodeChildProcess.unref();
     // A wrapper that is gone before it is released is found out by its missing exit code.
     wrapper.stdin.on("error", () => {});
+    o.reached?.("spawned");
     const identity = await identityOf(wrapper.pid);
     if (!identity) {
       wrapper.stdin.end();

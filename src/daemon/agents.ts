@@ -1,22 +1,27 @@
 /** The agents that live: started, followed, limited in time, stopped, and found again after a restart. SPEC section 6. */
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import writeFileAtomic from "write-file-atomic";
 import { commandRunner } from "../agent/command.ts";
 import { claudeRunner } from "../agent/claude.ts";
 import { cpuTicks, withMarker } from "../agent/proc-table.ts";
 import { capOutput, findRun, readRun, startProcess, stopRun, sweep, tail, type RunningProcess } from "../agent/process.ts";
+import { agentEnvironment } from "../agent/environment.ts";
+import { gatesMarker, runGates } from "../agent/gates.ts";
 import { Leftovers } from "../agent/leftovers.ts";
 import type { AttemptRequest, Progress, Runner, RunOutput } from "../agent/runner.ts";
 import { scriptedRunner } from "../agent/scripted.ts";
 import type { Event } from "../machine/event.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
+import type { Failure } from "../model/failure.ts";
 import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
 import type { Role, RunnerKind } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
 import { formatDuration, parseDuration, toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at, RUN } from "../store/paths.ts";
+import { failpoint } from "./failpoint.ts";
 import { keepTranscript } from "./transcripts.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -29,6 +34,13 @@ const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
 const FOLLOW_MS = 500;
 const DESCRIBE_MS = 200;
 const SILENCE_CHECK_MS = 5000;
+const RETRY_START_MS = 2000;
+/** In the run's folder: why it is being stopped. */
+const STOP_FILE = "stop";
+const STOP_REASONS: readonly StopReason[] = ["cancelled", "requeued", "deleted", "timeout", "stalled", "shutdown"];
+/** What says nothing about the task: the machine is short of something. */
+const PASSING = new Set(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM", "ENOSPC", "EDQUOT", "EROFS", "EIO"]);
+const NOT_STARTED: Failure = { class: "unknown", message: "It was stopped before it had been started." };
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 const MAX_READ_BYTES = 32 * 1024 * 1024;
 
@@ -42,6 +54,8 @@ interface Live {
   read: number;
   /** The first reason wins. */
   stopping?: StopReason;
+  /** Resolves when it shall stop. */
+  told: PromiseWithResolvers<void>;
   timers: NodeJS.Timeout[];
 }
 
@@ -53,7 +67,9 @@ export class Agents {
   private readonly report: (event: Event) => void;
   private readonly live = new Map<TaskKey, Live>();
   private readonly finishing = new Set<Promise<void>>();
-  private readonly leftovers = new Leftovers((runId, processes) => this.sayLeft(runId, processes));
+  private readonly leftovers = new Leftovers((runId, processes) => this.looked(runId, processes));
+  /** Runs whose leftovers are still to be looked for, and whether all else is done with them. */
+  private readonly unswept = new Map<RunId, boolean>();
 
   constructor(workspace: Workspace, report: (event: Event) => void) {
     this.workspace = workspace;
@@ -66,41 +82,71 @@ export class Agents {
 
   /** Never rejects: what goes wrong is the end of the attempt. */
   async start(run: Run): Promise<void> {
+    failpoint("before-start");
     const live = await this.prepare(run);
     if (!live) return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
     try {
       const request = await this.request(live);
-      const launch = await live.runner.launch(request);
-      if ("cannot" in launch) return this.finish(live, launch.cannot);
-      const started = await startProcess({ runDir: live.runDir, runId: run.runId, launch: launch.ok });
-      if ("cannot" in started) {
-        const { message, hint, code } = started.cannot;
-        const passing = code === "ENOSPC" || code === "EDQUOT" || code === "EMFILE" || code === "EAGAIN" || code === "ENOMEM" || code === "ENFILE";
-        return this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: passing ? "unknown" : "invalid", message, hint } });
-      }
-      this.follow(live, started.ok);
+      const started = await this.launch(live, request);
+      if (!started) return;
+      failpoint("after-started");
+      this.follow(live, started);
+      if (live.stopping) await this.end(live);
       live.timers.push(setTimeout(() => void this.describe(live, request.cwd), DESCRIBE_MS));
     } catch (error) {
       this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message: (error as Error).message } });
     }
   }
 
+  /** The process, once there is room for it; undefined when there will be none: then its end is told. */
+  private async launch(live: Live, request: AttemptRequest): Promise<RunningProcess | undefined> {
+    const name = `${live.run.session} ${attemptName(live.run.id, live.run.attempt)}`;
+    const fail = (error: Failure) => this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error });
+    for (let tries = 0; !live.stopping; tries++) {
+      const launch = await live.runner.launch(request);
+      if ("cannot" in launch) return void this.finish(live, launch.cannot);
+      if (live.stopping) break;
+      failpoint("before-spawn");
+      const started = await startProcess({ runDir: live.runDir, runId: live.run.runId, launch: launch.ok, reached: failpoint });
+      if ("ok" in started) {
+        if (tries > 0) this.workspace.log.say("info", `${name} could be started at last`);
+        return started.ok;
+      }
+      const { message, hint, code } = started.cannot;
+      if (!PASSING.has(code)) return void fail({ class: "invalid", message, hint });
+      // Nothing was started, so nothing was used up: the same attempt begins when there is room.
+      if (tries === 0) this.workspace.log.say("error", `${name} cannot be started yet: ${message} ${hint} Trying again every 2 s.`);
+      await Promise.race([pause(RETRY_START_MS), live.told.promise]);
+    }
+    return void fail(NOT_STARTED);
+  }
+
   /** After a restart: follows what still runs, settles what has ended, starts what never was. */
   async adopt(run: Run): Promise<void> {
     const live = await this.prepare(run);
-    if (!live) return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
+    if (!live) {
+      await stopRun({ runDir: this.folderOf(run.runId), runId: run.runId, graceMs: this.grace(), first: "SIGTERM" });
+      return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
+    }
     const found = await findRun({ runDir: live.runDir, runId: run.runId });
     const name = `${run.session} ${attemptName(run.id, run.attempt)}`;
+    const why = run.stopping ?? (await this.stopReason(live.runDir));
     switch (found.state) {
       case "never-started":
+        if (why) {
+          live.stopping = why;
+          return this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: NOT_STARTED });
+        }
         this.workspace.log.say("info", `${name} was decided but not started: starting it now`);
         this.live.delete(taskKey(run.session, run.id));
         return this.start(run);
       case "running":
         this.workspace.log.say("info", `${name} still runs (pid ${found.process.identity.pid}): following it again`);
-        return this.follow(live, found.process);
+        this.follow(live, found.process);
+        return why ? this.stop(run, why) : undefined;
       case "ended":
         this.workspace.log.say("info", `${name} ended while no daemon was there: settling it from what it left`);
+        if (why) live.stopping = why;
         return this.ended(live);
     }
   }
@@ -116,8 +162,28 @@ export class Agents {
     if (live.stopping) return;
     live.stopping = why;
     this.workspace.log.say("info", `stopping ${run.session} ${attemptName(run.id, run.attempt)}: ${why}`);
+    // If this daemon dies meanwhile, the next one knows why the agent ended.
+    await writeFileAtomic(join(live.runDir, STOP_FILE), why, { fsync: false }).catch(() => {});
+    live.told.resolve();
+    await this.end(live);
+    await sweep(gatesMarker(run.runId));
+  }
+
+  /** What still runs of a run that no recorded decision stands behind, and its folder. */
+  async discard(runId: RunId): Promise<void> {
+    const runDir = this.folderOf(runId);
+    await stopRun({ runDir, runId, graceMs: this.grace(), first: "SIGTERM" });
+    await rm(runDir, { recursive: true, force: true });
+  }
+
+  private async end(live: Live): Promise<void> {
     const first = live.role.runner === "command" ? "SIGTERM" : "SIGINT";
-    await stopRun({ runDir: live.runDir, runId: run.runId, graceMs: this.grace(), first });
+    await stopRun({ runDir: live.runDir, runId: live.run.runId, graceMs: this.grace(), first });
+  }
+
+  private async stopReason(runDir: string): Promise<StopReason | undefined> {
+    const text = await readFile(join(runDir, STOP_FILE), "utf8").catch(() => "");
+    return STOP_REASONS.find((reason) => reason === text);
   }
 
   /** Waits until every end that is being read has been reported. */
@@ -132,9 +198,10 @@ export class Agents {
     this.live.clear();
   }
 
-  /** What a recorded attempt no longer needs. */
+  /** What a recorded attempt no longer needs. While its folder is there, the next daemon looks for what it left. */
   async forget(runId: RunId): Promise<void> {
     this.responses.delete(runId);
+    if (this.unswept.has(runId)) return void this.unswept.set(runId, true);
     await rm(this.folderOf(runId), { recursive: true, force: true });
   }
 
@@ -150,6 +217,7 @@ export class Agents {
       runDir: this.folderOf(run.runId),
       progress: { turns: 0, costUsd: null },
       read: 0,
+      told: Promise.withResolvers(),
       timers: [],
     };
     this.live.set(taskKey(run.session, run.id), live);
@@ -243,13 +311,42 @@ export class Agents {
 
   private async settle(live: Live): Promise<void> {
     for (const timer of live.timers) clearInterval(timer);
+    failpoint("ended-before-read");
     // A small command's end is not held up by a look through all processes; a big agent's is nothing beside its run.
-    if (live.role.runner === "command") this.leftovers.expect(live.run.runId);
-    else this.sayLeft(live.run.runId, (await sweep(live.run.runId)).killed);
+    if (live.role.runner === "command") {
+      this.unswept.set(live.run.runId, false);
+      this.leftovers.expect(live.run.runId);
+    } else this.sayLeft(live.run.runId, (await sweep(live.run.runId)).killed);
+    failpoint("swept");
     const output = await readRun(live.runDir, { maxBytes: MAX_READ_BYTES });
     const end = live.runner.read({ task: live.task, role: live.role }, output);
+    failpoint("read");
     await this.keep(live, output);
-    this.finish(live, end);
+    failpoint("after-transcript");
+    this.finish(live, await this.verified(live, end));
+    failpoint("after-response");
+  }
+
+  /** "Done" is what the task's gates say. */
+  private async verified(live: Live, end: AttemptEnd): Promise<AttemptEnd> {
+    const { verify } = live.task.execution;
+    if (end.outcome !== "success" || !verify?.length || live.stopping) return end;
+    const { repository, config } = this.workspace;
+    const env = agentEnvironment({ userEnv: process.env, names: config.agent.env, runner: "command", extra: {} });
+    const timeout = parseDuration(config.agent.timeout) ?? 0;
+    this.workspace.log.say("info", `${live.run.session} ${attemptName(live.run.id, live.run.attempt)}: checking ${verify.length} gates`);
+    const { runId } = live.run;
+    const failure = await runGates({ commands: verify, cwd: repository, env, runId, runDir: live.runDir, timeout });
+    if (!failure) return end;
+    const { outcome: _outcome, result, ...facts } = end;
+    return { ...facts, outcome: "failure", result, error: failure };
+  }
+
+  private looked(runId: RunId, processes: number): void {
+    this.sayLeft(runId, processes);
+    const forgotten = this.unswept.get(runId);
+    this.unswept.delete(runId);
+    if (forgotten) void rm(this.folderOf(runId), { recursive: true, force: true }).catch(() => {});
   }
 
   private sayLeft(runId: RunId, processes: number): void {

@@ -23,7 +23,6 @@ export const FAILPOINTS = [
   "run-folder",
   "spawned",
   "after-started",
-  "described",
   "ended-before-read",
   "swept",
   "read",

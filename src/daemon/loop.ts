@@ -16,6 +16,8 @@ import { statSync } from "node:fs";
 import type { Found } from "../store/scan.ts";
 import { Agents } from "./agents.ts";
 import { subjectOf } from "./entries.ts";
+import { failpoint } from "./failpoint.ts";
+import { Notices } from "./notices.ts";
 import { Observer, type Observation } from "./observe.ts";
 import { Pages } from "./pages.ts";
 import { record, writePages } from "./record.ts";
@@ -38,6 +40,7 @@ export class Loop {
   private readonly options: LoopOptions;
   private readonly observer: Observer;
   private readonly pages: Pages;
+  private readonly notices = new Notices();
   private readonly events: Event[] = [];
   private readonly hints = new Set<string>();
   private readonly starting = new Set<Promise<void>>();
@@ -71,7 +74,8 @@ export class Loop {
   }
 
   /** Runs until drained, or with `once` until nothing is left to do. Returns the exit code. */
-  async run(first: { found: Found[] }): Promise<number> {
+  async run(first: { found: Found[]; orphans: RunId[] }): Promise<number> {
+    for (const orphan of first.orphans) this.later(this.agents.discard(orphan));
     for (const run of this.workspace.state.runs.values()) this.later(this.agents.adopt(run));
     await this.round(first.found, true);
     const rescan = setInterval(() => this.rescan(), parseDuration(this.workspace.config.rescan) ?? 5000);
@@ -115,6 +119,7 @@ export class Loop {
     const { workspace } = this;
     const now = Date.now();
     let observed = await this.observer.observe(found, now, { starting });
+    failpoint("observed");
     const events = [...observed.events, ...this.events.splice(0)];
     await this.reload(observed.reload, observed);
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId };
@@ -123,6 +128,7 @@ export class Loop {
       const ended = this.agents.responses;
       const pages = this.pages.after(decision, { at: lent.now, responses: ended, also: [...observed.reload.views, ...this.dueSessions()], all: this.isQuiet() });
       const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined) ? await headCommit(workspace.gitDir) : null;
+      failpoint("decided");
       const outcome = await this.recorded({ decision, observed, responses: ended, pages, codeCommit: code, at: lent.now });
       if ("stale" in outcome && tries < MOST_STALE) {
         const again = await this.observer.observe(workspace.scanner.some(outcome.stale), Date.now(), { starting: false });
@@ -135,7 +141,9 @@ export class Loop {
         this.events.unshift(...events);
         return;
       }
+      failpoint("recorded");
       await this.act(decision);
+      failpoint("acted");
       await this.afterwards(events, pages);
       break;
     }
@@ -163,6 +171,8 @@ export class Loop {
       if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
+    this.notices.tell(decision, workspace.state, workspace.config, Date.now());
+    failpoint("applied");
     this.wakeAt = Number.POSITIVE_INFINITY;
     for (const effect of decision.effects) await this.perform(effect);
     if (decision.changes.length > 0) {
@@ -178,7 +188,13 @@ export class Loop {
     } catch (error) {
       this.workspace.log.say("warn", `the views could not be written: ${(error as Error).message}`);
     }
-    for (const event of events) if (event.type === "ended") await this.agents.forget(event.runId);
+    failpoint("pages-written");
+    for (const event of events) {
+      if (event.type !== "ended") continue;
+      failpoint("before-forget");
+      await this.agents.forget(event.runId);
+      failpoint("forgotten");
+    }
   }
 
   private async perform(effect: Effect): Promise<void> {

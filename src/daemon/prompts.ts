@@ -11,9 +11,14 @@ import { at, WORKSPACE } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
 import type { Workspace } from "./workspace.ts";
 
+interface Text {
+  path: string;
+  content: Buffer;
+}
+
 export async function promptFor(
   workspace: Workspace,
-  what: { session: SessionId; task: Task; attempt: number },
+  what: { session: SessionId; task: Task; attempt: number; /** Dropped texts that are not in their place yet. */ texts: readonly Text[] },
 ): Promise<string> {
   const { session, task, attempt } = what;
   const role = workspace.roles.get(task.agent);
@@ -25,7 +30,8 @@ export async function promptFor(
     role: role ?? { name: task.agent, description: "", runner: "human", prompt: "", origin: "" },
     results: await resultsFor(workspace, session, task),
   };
-  const text = promptText(workspace, session, task);
+  const own = `${session}/${task.execution.prompt_file ?? ""}`;
+  const text = what.texts.find(({ path }) => path === own)?.content.toString("utf8") ?? promptText(workspace, session, task);
   return composePrompt(text === undefined ? parts : { ...parts, text });
 }
 

@@ -47,7 +47,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
       log.say("error", `${booted.problem.message} ${booted.problem.hint}`);
       return 1;
     }
-    const { workspace, found } = booted;
+    const { workspace, found, orphans } = booted;
     const loop = new Loop(workspace, { once: options.once });
     const watch = watchWorkspace(
       folder,
@@ -61,7 +61,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
       log.say("info", `cox ${options.version} is at work in ${options.dir} (pid ${process.pid}). Ctrl-C: no new agents, wait for the running ones.`);
       // What changed between the first look and the first event is found by looking again.
       loop.hint(".");
-      const code = await loop.run({ found });
+      const code = await loop.run({ found, orphans });
       log.say("info", "cox has stopped");
       return code;
     } finally {

@@ -31,7 +31,7 @@ function requestFor(
   execution: Partial<Task["execution"]>,
   more: Partial<AttemptRequest> = {},
 ): AttemptRequest {
-  writeFileSync(join(run.cwd, "prompt.md"), "the prompt\n");
+  if (run.cwd) writeFileSync(join(run.cwd, "prompt.md"), "the prompt\n");
   return {
     session: "WFS-test",
     task: taskWith(execution),
