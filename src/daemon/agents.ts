@@ -68,6 +68,7 @@ export class Agents {
   private readonly live = new Map<TaskKey, Live>();
   private readonly finishing = new Set<Promise<void>>();
   private readonly leftovers = new Leftovers((runId, processes) => this.looked(runId, processes));
+  private left = false;
   /** Runs whose leftovers are still to be looked for, and whether all else is done with them. */
   private readonly unswept = new Map<RunId, boolean>();
 
@@ -102,7 +103,8 @@ export class Agents {
   private async launch(live: Live, request: AttemptRequest): Promise<RunningProcess | undefined> {
     const name = `${live.run.session} ${attemptName(live.run.id, live.run.attempt)}`;
     const fail = (error: Failure) => this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error });
-    for (let tries = 0; !live.stopping; tries++) {
+    for (let tries = 0; !live.stopping && !this.left; tries++) {
+      if (tries > 0 && this.workspace.state.draining) live.stopping = "shutdown";
       const launch = await live.runner.launch(request);
       if ("cannot" in launch) return void this.finish(live, launch.cannot);
       if (live.stopping) break;
@@ -118,7 +120,9 @@ export class Agents {
       if (tries === 0) this.workspace.log.say("error", `${name} cannot be started yet: ${message} ${hint} Trying again every 2 s.`);
       await Promise.race([pause(RETRY_START_MS), live.told.promise]);
     }
-    return void fail(NOT_STARTED);
+    // A daemon that leaves without being able to record leaves it to the next one, which finds that it never began.
+    if (!this.left || live.stopping) fail(NOT_STARTED);
+    return undefined;
   }
 
   /** After a restart: follows what still runs, settles what has ended, starts what never was. */
@@ -194,7 +198,11 @@ export class Agents {
 
   /** The daemon goes; the agents stay. */
   leave(): void {
-    for (const live of this.live.values()) for (const timer of live.timers) clearInterval(timer);
+    this.left = true;
+    for (const live of this.live.values()) {
+      live.told.resolve();
+      for (const timer of live.timers) clearInterval(timer);
+    }
     this.live.clear();
   }
 

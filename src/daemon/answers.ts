@@ -11,7 +11,11 @@ export function readAnswer(from: {
   attempt: number;
 }): { ok: ResponseFile } | { problems: Problem[]; unfinished: boolean } {
   const { content, format, task, attempt } = from;
-  if (format === "md") return { ok: answer(task, attempt, { result: content.toString("utf8").trim() }) };
+  if (format === "md") {
+    const result = content.toString("utf8").trim();
+    if (result !== "") return { ok: answer(task, attempt, { result }) };
+    return { problems: [problem("empty-file", "The response has no text.", { hint: "Write what came of it." })], unfinished: true };
+  }
   const parsed = parseJson(content);
   if ("problems" in parsed) return parsed;
   const { result, outcome, structured, error } = parsed.ok;

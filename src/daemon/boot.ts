@@ -6,22 +6,19 @@ import { join, relative } from "node:path";
 import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
 import { openLedger, type Ledger } from "../ledger/ledger.ts";
 import { redactor } from "../ledger/redact.ts";
-import { writesOf } from "../machine/overlap.ts";
 import { policyOf } from "../machine/policy.ts";
 import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
 import { isSessionId, parseAttemptName, taskKey, taskNumbers, type RunId, type SessionId } from "../model/ids.ts";
 import { newSession, type SessionFile } from "../model/session.ts";
 import { stateOf, type Task } from "../model/task.ts";
-import { instant, type Instant } from "../model/time.ts";
-import type { Breaker, Run, StopReason } from "../model/transition.ts";
-import { checkTaskDrop } from "../store/check.ts";
-import { writeFiles } from "../store/files.ts";
-import { formatJson, parseJson } from "../store/json-file.ts";
-import { at, isTextDrop, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
+import type { Instant } from "../model/time.ts";
+import type { Breaker, StopReason } from "../model/transition.ts";
+import { at, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
 import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
 import { HeldFiles } from "./held.ts";
 import type { Log } from "./log.ts";
 import { loadConfig, loadRoles } from "./settings.ts";
+import { runOf, takeBack, undecided } from "./unfinished.ts";
 import { rememberSource, type Workspace } from "./workspace.ts";
 import { defaults } from "../store/config-file.ts";
 
@@ -56,12 +53,15 @@ export async function boot(of: {
   log.setLevel(settings.log_level);
 
   const redact = redactor(secretValues(settings.agent.env, [...roles.values()].flatMap((role) => role.env ?? [])));
-  const opened = await openLedger({
-    repository: repository.root,
-    ref: refOf(repository, settings.ledger.ref),
-    durability: settings.ledger.durability,
-    redact: (text) => redact(text).text,
-  });
+  const ledgerRef = refOf(repository, settings.ledger.ref);
+  const open = () =>
+    openLedger({
+      repository: repository.root,
+      ref: ledgerRef,
+      durability: settings.ledger.durability,
+      redact: (text) => redact(text).text,
+    });
+  const opened = await open();
   if ("problem" in opened) return opened;
 
   const scanner = new Scanner(folder);
@@ -74,6 +74,8 @@ export async function boot(of: {
     policy: policyOf(settings, roles),
     state: emptyState(),
     ledger: opened.ok,
+    ledgerRef,
+    openLedger: open,
     scanner,
     held: new HeldFiles(folder),
     log,
@@ -164,21 +166,6 @@ async function recall(workspace: Workspace): Promise<void> {
   }
 }
 
-function runOf({ roles }: Workspace, session: SessionId, task: Task, runId: RunId): Run {
-  const role = roles.get(task.agent);
-  const last = task.execution.last_attempt;
-  return {
-    session,
-    id: task.id,
-    attempt: last?.attempt ?? task.execution.attempts,
-    runId,
-    role: task.agent,
-    model: task.execution.model ?? role?.model ?? null,
-    startedAt: last?.started_at ?? instant(0),
-    writes: role ? writesOf(task, role) : "any",
-  };
-}
-
 interface Checkpoint {
   at?: Instant;
   highest?: number;
@@ -199,74 +186,6 @@ async function lastCheckpoint(workspace: Workspace, session: SessionId): Promise
     }
   });
   return (onDisk?.at ?? "") > (recorded?.at ?? "") ? (onDisk ?? {}) : (recorded ?? {});
-}
-
-/**
- * Folders of runs that no active task stands behind. A task that was taken away from its agent gets it back as a run
- * that is being stopped, so that no second agent starts beside it; what is left are orphans.
- */
-async function takeBack(workspace: Workspace): Promise<RunId[]> {
-  const { state, folder } = workspace;
-  const left = new Set<RunId>(await readdir(join(folder, RUN, "attempts")).catch(() => []));
-  for (const run of state.runs.values()) left.delete(run.runId);
-  if (left.size === 0) return [];
-  for (const [session, { tasks }] of state.sessions) {
-    for (const task of tasks.values()) {
-      const last = task.execution.last_attempt;
-      if (!last?.run_id || last.ended_at || !left.delete(last.run_id)) continue;
-      state.runs.set(taskKey(session, task.id), { ...runOf(workspace, session, task, last.run_id), stopping: "requeued" });
-    }
-  }
-  return [...left];
-}
-
-/**
- * Tasks that were written to disk and never recorded: the daemon died in between, and nothing has come of them. They
- * are taken in now as if they had just been dropped, without the attempt that never began; the drop that such a task
- * was made from is done with, or it would become a second task.
- */
-async function undecided(workspace: Workspace, found: Found[]): Promise<Found[]> {
-  const done = new Set<string>();
-  const begun = new Map<string, Buffer>();
-  for (const file of found) {
-    if (file.is !== "file" || file.place.kind !== "task" || !file.place.id || workspace.tracked.has(file.path)) continue;
-    if (workspace.state.sessions.get(file.place.session)?.tasks.has(file.place.id)) continue;
-    const task = writtenTask(file.content);
-    const source = task?.execution.source;
-    if (!task || !source) continue;
-    if (source.file !== file.path && (await finishFiling(workspace, file.place.session, task))) done.add(source.file);
-    const { last_attempt: last } = task.execution;
-    if (!last || last.ended_at) continue;
-    const execution = { ...task.execution, attempts: Math.max(0, last.attempt - 1), last_attempt: null, reason: undefined };
-    begun.set(file.path, Buffer.from(formatJson({ ...task, status: "pending", execution })));
-  }
-  return found
-    .filter(({ path }) => !done.has(path))
-    .map((file) => (file.is === "file" ? { ...file, content: begun.get(file.path) ?? file.content } : file));
-}
-
-/** Removes the drop, its text put in its place first; whether it was the one that the task was made from. */
-async function finishFiling({ folder }: Workspace, session: SessionId, task: Task): Promise<boolean> {
-  const source = task.execution.source;
-  const place = source && placeOf(source.file);
-  if (!source || (place?.kind !== "inbox" && place?.kind !== "task")) return false;
-  const drop = readRegular(join(folder, source.file));
-  if (!drop || sha256(drop.content) !== source.sha256) return false;
-  const { prompt_file: prompt } = task.execution;
-  if (isTextDrop(source.file)) {
-    if (!prompt?.startsWith("prompts/") || placeOf(`${session}/${prompt}`).kind !== "prompt-drop") return false;
-    if (!readRegular(join(folder, session, prompt))) {
-      await writeFiles(folder, [{ path: `${session}/${prompt}`, content: drop.content }], true);
-    }
-  }
-  await rm(join(folder, source.file), { force: true });
-  return true;
-}
-
-function writtenTask(content: Buffer): Task | undefined {
-  const parsed = parseJson(content);
-  const checked = "ok" in parsed ? checkTaskDrop(parsed.ok) : undefined;
-  return checked && "ok" in checked && checked.ok.execution ? (checked.ok as Task) : undefined;
 }
 
 /** Each linked working tree has a ledger of its own. */

@@ -51,7 +51,10 @@ export class HeldFiles {
 
   /** The file is in order, or gone: its report goes too. */
   async release(path: string): Promise<void> {
-    if (!this.held.delete(path)) return;
+    if (this.held.delete(path)) await this.discard(path);
+  }
+
+  async discard(path: string): Promise<void> {
     await rm(join(this.workspace, at.report(path)), { force: true });
   }
 

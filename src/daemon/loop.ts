@@ -5,7 +5,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { LedgerMoved } from "../ledger/ledger.ts";
 import type { Event } from "../machine/event.ts";
+import { appendMetrics } from "../history/metrics.ts";
 import { apply, decide, type Decision } from "../machine/machine.ts";
 import type { RunId, SessionId } from "../model/ids.ts";
 import { instant, parseDuration, toMs } from "../model/time.ts";
@@ -17,10 +20,12 @@ import type { Found } from "../store/scan.ts";
 import { Agents } from "./agents.ts";
 import { subjectOf } from "./entries.ts";
 import { failpoint } from "./failpoint.ts";
+import { metricsOf } from "./measure.ts";
 import { Notices } from "./notices.ts";
 import { Observer, type Observation } from "./observe.ts";
 import { Pages } from "./pages.ts";
-import { record, writePages } from "./record.ts";
+import { rejoin } from "./rejoin.ts";
+import { record, writePages, type Batch, type Recorded } from "./record.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
@@ -83,16 +88,44 @@ export class Loop {
       for (;;) {
         if (this.isOver()) return this.exitCode();
         await this.sleep();
-        const found = await this.look();
+        const found = await this.lookUntilSeen();
         if (this.lost) return 1;
         await this.round(found, false);
+        if (this.lost) return 1;
       }
     } finally {
       clearInterval(rescan);
       clearTimeout(this.alarm);
+      this.agents.leave();
       await Promise.all(this.starting);
       await this.agents.settled();
-      this.agents.leave();
+    }
+  }
+
+  /** What cannot be read now (too many open files, an I/O error) is no deletion: it is looked at again. */
+  private async observed(found: Found[], now: number, starting: boolean): Promise<Observation | undefined> {
+    const { seen } = this.workspace.scanner;
+    const before = found.map(({ path }) => [path, seen.get(path)] as const);
+    try {
+      return await this.observer.observe(found, now, { starting });
+    } catch (error) {
+      if (starting) throw error;
+      this.workspace.log.say("error", `what changed could not be taken in: ${(error as Error).message}. Trying again.`);
+      for (const [path, was] of before) was ? seen.set(path, was) : seen.delete(path);
+      setTimeout(() => this.rescan(), RETRY_RECORD_MS);
+      return undefined;
+    }
+  }
+
+  private async lookUntilSeen(): Promise<Found[]> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.look();
+      } catch (error) {
+        if (failures === 0) this.workspace.log.say("error", `the workspace cannot be read: ${(error as Error).message}. Trying again every 2 s.`);
+        this.scanDue = true;
+        await pause(RETRY_RECORD_MS);
+      }
     }
   }
 
@@ -118,10 +151,11 @@ export class Loop {
   private async round(found: Found[], starting: boolean): Promise<void> {
     const { workspace } = this;
     const now = Date.now();
-    let observed = await this.observer.observe(found, now, { starting });
+    let observed = await this.observed(found, now, starting);
+    if (!observed) return;
     failpoint("observed");
     const events = [...observed.events, ...this.events.splice(0)];
-    await this.reload(observed.reload, observed);
+    await this.reload(observed.reload, observed).catch((error: Error) => workspace.log.say("error", `the settings could not be read again: ${error.message}`));
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId };
     for (let tries = 0; ; tries++) {
       const decision = decide(workspace.state, events, workspace.policy, lent);
@@ -130,6 +164,10 @@ export class Loop {
       const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined) ? await headCommit(workspace.gitDir) : null;
       failpoint("decided");
       const outcome = await this.recorded({ decision, observed, responses: ended, pages, codeCommit: code, at: lent.now });
+      if (!outcome) {
+        this.lost = true;
+        return;
+      }
       if ("stale" in outcome && tries < MOST_STALE) {
         const again = await this.observer.observe(workspace.scanner.some(outcome.stale), Date.now(), { starting: false });
         events.push(...again.events);
@@ -150,19 +188,40 @@ export class Loop {
     await this.reports(now);
   }
 
-  /** Disk full, git unreadable: nothing new is started, it is said, and tried again until it works. */
-  private async recorded(batch: Parameters<typeof record>[1]): ReturnType<typeof record> {
+  /**
+   * Disk full, git unreadable: nothing new is started, it is said, and tried again until it works. Undefined when the
+   * daemon was told to stop meanwhile: the next one finds it all on disk, and the agents go on.
+   */
+  private async recorded(batch: Batch): Promise<Recorded | undefined> {
+    const { log } = this.workspace;
     for (let failures = 0; ; failures++) {
       try {
         const done = await record(this.workspace, batch);
-        if (failures > 0) this.workspace.log.say("info", "recording works again");
+        if (failures > 0) log.say("info", "recording works again");
         return done;
       } catch (error) {
-        if (!exists(this.workspace.folder)) throw error;
-        if (failures === 0) this.workspace.log.say("error", `nothing can be recorded, so nothing is started: ${(error as Error).message}. Trying again every 2 s.`);
-        await new Promise((resolve) => setTimeout(resolve, RETRY_RECORD_MS));
+        if (!exists(this.workspace.folder)) return undefined;
+        const why = error instanceof LedgerMoved ? await this.rejoined(error) : (error as Error).message;
+        if (why === undefined) continue;
+        if (failures === 0) log.say("error", `nothing can be recorded, so nothing is started: ${why}. Trying again every 2 s.`);
+        for (let waited = 0; waited < RETRY_RECORD_MS && !this.toldToStop(); waited += SOON_MS) await pause(SOON_MS);
       }
+      if (!this.toldToStop()) continue;
+      log.say("error", "stopping without having recorded the last changes: the next start does it. Agents go on.");
+      return undefined;
     }
+  }
+
+  /** Undefined when our history and that of another writer are one again. */
+  private async rejoined(moved: LedgerMoved): Promise<string | undefined> {
+    const done = await rejoin(this.workspace, moved).catch((error: Error) => ({ problem: error.message }));
+    if ("problem" in done) return done.problem;
+    this.workspace.log.say("warn", done.ok);
+    return undefined;
+  }
+
+  private toldToStop(): boolean {
+    return this.events.some(({ type }) => type === "drain" || type === "stop-all");
   }
 
   private async act(decision: Decision): Promise<void> {
@@ -189,6 +248,10 @@ export class Loop {
       this.workspace.log.say("warn", `the views could not be written: ${(error as Error).message}`);
     }
     failpoint("pages-written");
+    const { folder, state, log } = this.workspace;
+    await appendMetrics(folder, metricsOf(events, state, instant(Date.now()))).catch((error: Error) =>
+      log.say("warn", `the metrics could not be written: ${error.message}`),
+    );
     for (const event of events) {
       if (event.type !== "ended") continue;
       failpoint("before-forget");

@@ -2,13 +2,14 @@
  * From what differs on disk to what the machine hears. Everything is compared with the recorded state: a hint, a
  * rescan, a start after a crash and a person's edit are one and the same path.
  */
+import { lstatSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Event } from "../machine/event.ts";
 import { checkRules, takeIn, type Drop } from "../machine/intake.ts";
 import { mergeEdit } from "../machine/merge.ts";
 import type { ResponseFile } from "../model/attempt.ts";
-import { attemptName, taskKey, type SessionId, type TaskId } from "../model/ids.ts";
+import { attemptName, isSessionId, taskKey, type SessionId, type TaskId } from "../model/ids.ts";
 import { newSession, type SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 import { instant } from "../model/time.ts";
@@ -16,10 +17,11 @@ import { unreachable } from "../model/unreachable.ts";
 import { problem, type Problem } from "../problems.ts";
 import { checkSession, checkTaskDrop } from "../store/check.ts";
 import { locate, parseJson } from "../store/json-file.ts";
-import { at, isTextDrop } from "../store/paths.ts";
+import { at, isTextDrop, placeOf } from "../store/paths.ts";
 import type { Found } from "../store/scan.ts";
 import { escaping, readDrop } from "./drops.ts";
 import { readAnswer } from "./answers.ts";
+import { Trust } from "./trust.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
 type FoundFile = Extract<Found, { is: "file" }>;
@@ -52,16 +54,25 @@ export class Observer {
   private readonly waiting = new Map<string, PendingDrop>();
   /** Files that are gone, and since when: an editor's save looks like that for a moment. */
   private readonly vanished = new Map<string, number>();
-  private readonly answersWaiting = new Map<string, FoundFile>();
+  private readonly answersWaiting = new Map<string, { found: FoundFile; since: number }>();
+  /** Edits of tasks whose own form is right, but that break a rule of the graph: others may mend that. */
+  private readonly edits = new Map<string, FoundFile>();
+  /** Markers of sessions that there are not (yet), and since when. */
+  private readonly orphans = new Map<SessionId, number>();
+  /** Paths that a git operation is just writing. */
+  private postponed: string[] = [];
+  private readonly trust: Trust;
   private lastMarkers = "";
 
   constructor(workspace: Workspace) {
     this.workspace = workspace;
+    this.trust = new Trust(workspace);
   }
 
   /** Whether something waits for time to pass. */
   get restless(): boolean {
-    return this.vanished.size > 0 || [...this.waiting.values()].some((drop) => isTextDrop(drop.path));
+    if (this.vanished.size + this.orphans.size + this.postponed.length > 0) return true;
+    return [...this.waiting.keys(), ...this.answersWaiting.keys()].some(isTextDrop);
   }
 
   /** `starting`: the daemon's own unfinished writes are taken back, and what is gone is gone at once. */
@@ -74,26 +85,81 @@ export class Observer {
       answers: new Map(),
       reload: { config: false, roles: false, views: new Set() },
     };
-    const settle = options.starting ? 0 : VANISH_MS;
-    for (const each of found) {
+    const { starting } = options;
+    if (!starting && this.trust.isBeingWritten(now)) {
+      // Only when git is done does its index say which of these files are its own.
+      this.postponed.push(...found.map(({ path }) => path));
+      return seen;
+    }
+    await this.followTrust(seen, starting);
+    const again = this.workspace.scanner.some(this.postponed.splice(0));
+    const known = new Set(found.map(({ path }) => path));
+    const reports: string[] = [];
+    for (const each of [...found, ...again.filter(({ path }) => !known.has(path))]) {
       if (each.is === "gone") {
         if (!this.vanished.has(each.path)) this.vanished.set(each.path, now);
         continue;
       }
       this.vanished.delete(each.path);
       this.workspace.scanner.accept(each);
-      await this.one(each, seen, now, options.starting);
+      if (each.place.kind === "report") reports.push(each.path);
+      await this.one(each, seen, now, starting);
     }
+    await this.settleVanished(seen, now, starting);
+    for (const [path, edit] of [...this.edits]) {
+      const { place } = edit;
+      if (place.kind === "task" && place.id) await this.edited(place.session, place.id, edit, { seen, now, starting });
+      else this.edits.delete(path);
+    }
+    this.markers(seen, now, starting);
+    await this.intake(seen, now);
+    this.answers(seen, now, starting);
+    if (starting) await this.dropReports(reports);
+    return seen;
+  }
+
+  /** What is gone for long enough is gone. A whole session takes longer: it may be the beginning of more. */
+  private async settleVanished(seen: Observation, now: number, starting: boolean): Promise<void> {
     for (const [path, since] of this.vanished) {
+      const session = path.split("/")[0] ?? "";
+      const settle = starting ? 0 : this.isFolder(session) || !isSessionId(session) ? VANISH_MS : SESSION_VANISH_MS;
       if (now - since < settle) continue;
       this.vanished.delete(path);
       this.workspace.scanner.accept({ path, place: { kind: "other" }, is: "gone" });
       await this.gone(path, seen);
     }
-    this.markers(seen);
-    await this.intake(seen, now);
-    this.answers(seen);
-    return seen;
+  }
+
+  private isFolder(path: string): boolean {
+    return lstatSync(join(this.workspace.folder, path), { throwIfNoEntry: false })?.isDirectory() ?? false;
+  }
+
+  /** Reports of an earlier daemon whose files are in order, or gone, by now. */
+  private async dropReports(reports: readonly string[]): Promise<void> {
+    const { held } = this.workspace;
+    for (const report of reports) {
+      const path = report.slice(0, -at.report("").length);
+      const { kind } = placeOf(path);
+      const ours = kind === "task" || kind === "inbox" || kind === "prompt-drop" || kind === "response" || kind === "session-file";
+      if (ours && !held.get(path)) await held.discard(path);
+    }
+  }
+
+  /** What the code's branch tracks, and what of it is trusted, may have changed. */
+  private async followTrust(seen: Observation, starting: boolean): Promise<void> {
+    const changed = await this.trust.refresh();
+    if (!changed) return;
+    this.forgetMarkers();
+    if (!starting) seen.reload.config = seen.reload.roles = true;
+    for (const [session, { tasks }] of this.workspace.state.sessions) {
+      for (const [id, task] of tasks) {
+        const path = at.task(session, id);
+        const trusted = isTrusted(this.workspace, path, this.workspace.scanner.seen.get(path)?.hash ?? null);
+        const untrusted = task.status === "blocked" && task.execution.reason === "untrusted";
+        if (untrusted && trusted) seen.events.push({ type: "trust-changed", session, id, trusted: true });
+        else if (changed.tracked.has(path) && !trusted) seen.events.push({ type: "trust-changed", session, id, trusted: false });
+      }
+    }
   }
 
   private async one(found: Exclude<Found, { is: "gone" }>, seen: Observation, now: number, starting: boolean): Promise<void> {
@@ -123,11 +189,14 @@ export class Observer {
         seen.files.push({ path, content: found.content });
         return;
       case "view":
+        // Not as it was written: unknown, until it is written again.
+        this.workspace.scanner.seen.delete(path);
         seen.reload.views.add(place.session);
         return;
       case "report":
         return;
       case "other":
+        if (/\/\.task\/|^inbox\//.test(path)) return; // inside a folder that is named like a task
         seen.files.push({ path, content: found.content });
         return;
       case "session-file":
@@ -146,7 +215,7 @@ export class Observer {
         return this.dropped(place.session, found, now);
       }
       case "response":
-        this.answersWaiting.set(path, found);
+        if (isTrusted(this.workspace, path, found.hash)) this.answersWaiting.set(path, { found, since: now });
         return;
       default:
         unreachable(place);
@@ -157,6 +226,7 @@ export class Observer {
     const { held, state, scanner } = this.workspace;
     await held.release(path);
     this.waiting.delete(path);
+    this.edits.delete(path);
     this.answersWaiting.delete(path);
     const session = path.split("/")[0] ?? "";
     const name = path.slice(session.length + 1);
@@ -164,18 +234,21 @@ export class Observer {
     if (path.startsWith("agents/")) seen.reload.roles = true;
     if (path === at.config || path.startsWith("agents/")) seen.files.push({ path, content: null });
     if (!state.sessions.has(session)) return;
-    if (name === "") {
-      seen.events.push({ type: "session-gone", session, by: "person" });
+    if (!this.isFolder(session)) {
+      scanner.seen.delete(session);
+      if (!seen.events.some((event) => event.type === "session-gone" && event.session === session)) {
+        seen.events.push({ type: "session-gone", session, by: "person" });
+      }
       return;
     }
     const task = /^\.task\/(impl-[\d.]+)\.json$/.exec(name)?.[1];
     if (task && this.task(session, task)) {
-      if (scanner.seen.has(session)) seen.events.push({ type: "task-deleted", session, id: task, by: "person" });
+      seen.events.push({ type: "task-deleted", session, id: task, by: "person" });
       return;
     }
     if (name === "workflow-session.json") {
       const file = state.sessions.get(session)?.file;
-      if (file && scanner.seen.has(session)) seen.events.push({ type: "session-edited", file, fields: [], by: "daemon" });
+      if (file) seen.events.push({ type: "session-edited", file, fields: [], by: "daemon" });
       return;
     }
     if (/^(TODO_LIST|IMPL_PLAN)\.md$|^\.summaries\//.test(name)) seen.reload.views.add(session);
@@ -236,7 +309,15 @@ export class Observer {
     { seen, now, starting }: { seen: Observation; now: number; starting: boolean },
   ): Promise<void> {
     const current = this.task(session, id);
+    this.edits.delete(found.path);
     if (!current) return;
+    const { source } = current.execution;
+    if (source?.file === found.path && source.sha256 === found.hash) {
+      // The same drop once more is the same task: its file is put back as it stood.
+      await this.workspace.held.release(found.path);
+      seen.events.push({ type: "task-edited", session, task: current, fields: [], by: "daemon" });
+      return;
+    }
     const parsed = parseJson(found.content);
     const checked = "ok" in parsed ? checkTaskDrop(parsed.ok) : parsed;
     if (!("ok" in parsed) || "problems" in checked) {
@@ -253,7 +334,10 @@ export class Observer {
     const older = this.workspace.versions.get(taskKey(session, id)) ?? [];
     const { task, fields } = mergeEdit(saved, current, older);
     const problems = this.rules(session, complete(task));
-    if (problems.length > 0) return this.hold(found.path, { hash: found.hash, problems: locate(parsed.text, problems) }, now);
+    if (problems.length > 0) {
+      this.edits.set(found.path, found);
+      return this.hold(found.path, { hash: found.hash, problems: locate(parsed.text, problems) }, now);
+    }
     await this.workspace.held.release(found.path);
     seen.events.push({ type: "task-edited", session, task: complete(task), fields, by: fields.length === 0 && starting ? "daemon" : "person" });
     if (!isTrusted(this.workspace, found.path, found.hash)) seen.events.push({ type: "trust-changed", session, id, trusted: false });
@@ -335,12 +419,13 @@ export class Observer {
     return FIRST_SESSION;
   }
 
-  private markers(seen: Observation): void {
+  private markers(seen: Observation, now: number, starting: boolean): void {
     const { scanner, state } = this.workspace;
     const present = scanner
       .markers()
       .map(({ session }) => session)
-      .filter((session) => isTrusted(this.workspace, at.marker(session), null));
+      .filter((session) => isTrusted(this.workspace, at.marker(session), null))
+      .filter((session) => !this.isEarly(session, seen, now, starting));
     const sessions = new Set([...state.sessions.keys(), ...seen.events.flatMap((event) => (event.type === "session-found" ? [event.file.session_id] : []))]);
     const key = `${present.join(" ")}|${[...sessions].join(" ")}`;
     if (key === this.lastMarkers) return;
@@ -348,31 +433,56 @@ export class Observer {
     seen.events.push({ type: "markers", present });
   }
 
+  /** A marker may be there a moment before its session is; one without a session is told only after a while. */
+  private isEarly(session: SessionId, seen: Observation, now: number, starting: boolean): boolean {
+    const isKnown = () => this.workspace.state.sessions.has(session) || this.announced(seen, session);
+    if (!isKnown() && this.isFolder(session)) this.folder(session, seen);
+    if (isKnown()) this.orphans.delete(session);
+    else if (!this.orphans.has(session)) this.orphans.set(session, now);
+    const since = this.orphans.get(session);
+    if (since === undefined) return false;
+    const early = !starting && now - since < ORPHAN_MS;
+    if (!early) this.orphans.delete(session);
+    return early;
+  }
+
   /** Markers were changed by the daemon itself, or a decision about them was not carried out: look at them anew. */
   forgetMarkers(): void {
     this.lastMarkers = "";
   }
 
-  private answers(seen: Observation): void {
-    for (const [path, found] of [...this.answersWaiting]) {
+  private answers(seen: Observation, now: number, starting: boolean): void {
+    for (const [path, { found, since }] of [...this.answersWaiting]) {
       if (found.place.kind !== "response") continue;
       const { session, task: id, attempt, format } = found.place;
-      const task = this.task(session, id);
-      const waits = task?.status === "blocked" && task.execution.reason === "awaiting-person";
-      if (!waits || task.execution.last_attempt?.attempt !== attempt) continue;
-      const answer = readAnswer({ content: found.content, format, task: id, attempt });
-      if ("problems" in answer) {
-        this.hold(path, { hash: found.hash, problems: answer.problems, unfinished: answer.unfinished }, Date.now());
-        this.answersWaiting.delete(path);
+      if (!this.waitsFor(session, id, attempt)) {
+        // Somebody's all the same; it may be an answer later.
+        if (since === now) seen.files.push({ path, content: found.content });
+        if (isTextDrop(path) && this.task(session, id)?.status !== "pending") this.answersWaiting.delete(path);
         continue;
       }
+      if (format === "md" && !starting && now - since < TEXT_SETTLE_MS) continue;
       this.answersWaiting.delete(path);
+      const answer = readAnswer({ content: found.content, format, task: id, attempt });
+      if ("problems" in answer) {
+        this.hold(path, { hash: found.hash, problems: answer.problems, unfinished: answer.unfinished }, now);
+        continue;
+      }
       void this.workspace.held.release(path);
       seen.files.push({ path, content: found.content });
       seen.answers.set(`${session}/${attemptName(id, attempt)}`, answer.ok);
       const message = answer.ok.error?.message ?? answer.ok.result;
       seen.events.push({ type: "answered", session, id, attempt, outcome: answer.ok.outcome, message });
     }
+  }
+
+  /** Whether a person's response is awaited, or is taken before it was asked for since a person is to do it anyway. */
+  private waitsFor(session: SessionId, id: TaskId, attempt: number): boolean {
+    const task = this.task(session, id);
+    if (!task) return false;
+    const { reason, last_attempt: last, attempts } = task.execution;
+    if (task.status === "blocked") return reason === "awaiting-person" && last?.attempt === attempt;
+    return task.status === "pending" && this.workspace.roles.get(task.agent)?.runner === "human" && attempt === attempts + 1;
   }
 
   private hold(path: string, why: { hash: string; problems: Problem[]; unfinished?: boolean }, now: number): void {
@@ -394,6 +504,9 @@ export class Observer {
 
 /** An atomic save may leave a name empty for a moment. */
 const VANISH_MS = 300;
+/** A session that is gone may be the first of all that somebody is removing just now. */
+const SESSION_VANISH_MS = 1000;
+const ORPHAN_MS = 500;
 /** Text has no end that one could see: it must have stayed as it is for this long. */
 const TEXT_SETTLE_MS = 500;
 const FIRST_SESSION = "WFS-main";

@@ -1,6 +1,6 @@
 /** What the parts of the daemon share: where things are, what is known, what is held. */
 import type { Config } from "../config.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger, openLedger } from "../ledger/ledger.ts";
 import type { Policy } from "../machine/policy.ts";
 import type { State } from "../machine/state.ts";
 import type { ProcessIdentity } from "../agent/process.ts";
@@ -22,6 +22,9 @@ export interface Workspace {
   policy: Policy;
   state: State;
   ledger: Ledger;
+  ledgerRef: string;
+  /** Opens the ledger once more, at what is there now. */
+  openLedger: () => ReturnType<typeof openLedger>;
   scanner: Scanner;
   held: HeldFiles;
   log: Log;
