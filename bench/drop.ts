@@ -1,28 +1,35 @@
-/** From the rename of a task file to the start of its agent's process, both transitions durable in git. */
-import { renameSync, writeFileSync } from "node:fs";
+/** From the rename of a task file to the first act of its agent's process, both transitions durable in git. */
+import { mkdirSync, renameSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeLab, ms, quantile, readIf, startDaemon, stopDaemon, until } from "./lab.ts";
 
 export async function drop(rounds = 200): Promise<string[]> {
   const lab = makeLab();
+  const signs = join(lab.dir, ".git", "signs");
+  mkdirSync(signs);
   const daemon = await startDaemon(lab);
+  const seen = new Map<string, number>();
+  const watcher = watch(signs, (_event, name) => {
+    if (name !== null && !seen.has(name)) seen.set(name, performance.now());
+  });
   const waits: number[] = [];
   try {
     for (let n = 1; n <= rounds + 5; n++) {
-      const started = join(lab.dir, ".git", `started-${n}`);
       const staged = join(lab.workspace, ".run", `drop-${n}.json`);
-      // The agent's first act is to say what time it is: its own start-up is part of the figure.
-      const command = `date +%s%N > ${started}`;
-      writeFileSync(staged, JSON.stringify({ title: `Task ${n}`, agent: "command", execution: { command } }));
-      const before = performance.timeOrigin + performance.now();
-      renameSync(staged, join(lab.workspace, "WFS-bench", ".task", `impl-${n}.json`));
-      await until(() => readIf(started).endsWith("\n"), 10_000, `task ${n} to start`);
-      if (n > 5) waits.push(Number(readIf(started)) / 1e6 - before);
-      await until(() => /"status": "completed"/.test(readIf(join(lab.workspace, "WFS-bench", ".task", `impl-${n}.json`))), 10_000, `task ${n} to be done`);
+      const file = join(lab.workspace, "WFS-bench", ".task", `impl-${n}.json`);
+      // The agent's first act is to make a file: the start of its shell is part of the figure.
+      const task = { title: `Task ${n}`, agent: "command", execution: { command: `: > ${join(signs, `t${n}`)}` } };
+      writeFileSync(staged, JSON.stringify(task));
+      const before = performance.now();
+      renameSync(staged, file);
+      await until(() => seen.has(`t${n}`), 10_000, `task ${n} to start`);
+      if (n > 5) waits.push((seen.get(`t${n}`) ?? Number.NaN) - before);
+      await until(() => /"status": "completed"/.test(readIf(file)), 10_000, `task ${n} to be done`);
       await pause(20);
     }
   } finally {
+    watcher.close();
     await stopDaemon(daemon);
     lab.remove();
   }

@@ -71,3 +71,25 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 export const ms = (value: number) => `${value.toFixed(1)} ms`;
+
+/** Files under `.workflow/` that the ledger holds; none while there is no ledger. */
+export function recordedFiles(lab: Lab): string[] {
+  return lines(lab, "ls-tree", "-r", "--name-only", "refs/cox/ledger");
+}
+
+/** Subjects of the ledger, newest first. */
+export function recordedSubjects(lab: Lab): string[] {
+  return lines(lab, "log", "--format=%s", "refs/cox/ledger");
+}
+
+function lines(lab: Lab, ...args: string[]): string[] {
+  const began = lab.git("for-each-ref", "refs/cox/ledger") !== "";
+  return began ? lab.git(...args).split("\n").filter(Boolean) : [];
+}
+
+/** CPU seconds that a process has used, and its resident memory in MB. */
+export function usage(pid: number): { cpu: number; memory: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  const resident = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0;
+  return { cpu: (Number(fields[11]) + Number(fields[12])) / 100, memory: Number(resident) / 1024 };
+}

@@ -1,7 +1,7 @@
 /** Many tiny command tasks dropped at once, done by eight slots, every transition in git. */
-import { renameSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeLab, startDaemon, stopDaemon, until } from "./lab.ts";
+import { makeLab, recordedSubjects, startDaemon, stopDaemon, until, usage } from "./lab.ts";
 
 export async function throughput(tasks = 1000): Promise<string[]> {
   const lab = makeLab({ config: "concurrency: 8\n" });
@@ -25,41 +25,23 @@ export async function throughput(tasks = 1000): Promise<string[]> {
         const now = performance.now();
         if (now - last < 250) return false;
         last = now;
-        peak = Math.max(peak, memoryOf(pid));
-        return commits(lab.git) >= tasks * 3;
+        peak = Math.max(peak, usage(pid).memory);
+        return recordedSubjects(lab).filter((subject) => / impl-\d+: /.test(subject)).length >= tasks * 3;
       },
       600_000,
       "all tasks to be recorded as completed",
     );
     const seconds = (performance.now() - began) / 1000;
-    const status = cpuSeconds(pid);
+    const { cpu } = usage(pid);
     lines.push(
       `${tasks} tasks of \`true\`, 8 at a time, all recorded: ${(tasks / seconds).toFixed(0)} tasks/s (${seconds.toFixed(1)} s), ` +
-        `${((seconds * 1000) / tasks).toFixed(2)} ms a task, daemon ${(status * 1000 / tasks).toFixed(2)} ms CPU a task, peak memory ${peak.toFixed(0)} MB`,
+        `${((seconds * 1000) / tasks).toFixed(2)} ms a task, daemon ${((cpu * 1000) / tasks).toFixed(2)} ms CPU a task, peak memory ${peak.toFixed(0)} MB`,
     );
   } finally {
     await stopDaemon(daemon);
     lab.remove();
   }
   return lines;
-}
-
-function commits(git: (...args: string[]) => string): number {
-  try {
-    return git("log", "--format=%s", "refs/cox/ledger").split("\n").filter((subject) => / impl-\d+: /.test(subject)).length;
-  } catch {
-    return 0;
-  }
-}
-
-function memoryOf(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-}
-
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 if (import.meta.main) for (const line of await throughput(Number(process.argv[2] ?? 1000))) console.log(line);

@@ -1,0 +1,13 @@
+/** All figures of the README: `npm run bench`, or some of them by name: `npm run bench -- drop idle`. */
+import { commands } from "./commands.ts";
+import { drop } from "./drop.ts";
+import { idle } from "./idle.ts";
+import { throughput } from "./throughput.ts";
+
+const BENCHES: Record<string, () => Promise<string[]>> = { commands, drop, throughput, idle };
+
+const wanted = process.argv.slice(2);
+for (const [name, bench] of Object.entries(BENCHES)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for (const line of await bench()) console.log(line);
+}
