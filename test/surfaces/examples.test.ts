@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
@@ -14,6 +14,7 @@ import { BARE_ROLES } from "../../src/model/role.ts";
 import type { Task } from "../../src/model/task.ts";
 import { checkSession } from "../../src/store/check.ts";
 import { parseJson } from "../../src/store/json-file.ts";
+import { cox, git, read, repository } from "./recorded.ts";
 
 const EXAMPLES = new URL("../../examples/", import.meta.url).pathname;
 const ROLES = new Set([...(await builtInRoles()), ...BARE_ROLES].map((role) => role.name));
@@ -86,7 +87,12 @@ function play(role: { command?: string }, more: { path?: string; prepare?: (fold
     more.prepare?.(folder);
     const env = { PATH: `${folder}:${process.env["PATH"] ?? ""}`, COX_TASK: "impl-1" };
     const prompt = 'Your task:\n\n{\n  "id": "impl-1",\n  "title": "Tidy up"\n}\n';
-    const run = spawnSync("/bin/sh", ["-c", role.command ?? "false"], { cwd: folder, env, input: prompt, encoding: "utf8" });
+    const run = spawnSync("/bin/sh", ["-c", role.command ?? "false"], {
+      cwd: folder,
+      env,
+      input: prompt,
+      encoding: "utf8",
+    });
     assert.equal(run.status, 0, run.stderr);
     return run.stdout;
   } finally {
@@ -144,5 +150,44 @@ test("a session in the older layout loads, its parts missing or not", () => {
 
 test("the page about the examples names each of them", () => {
   const page = readFileSync(join(EXAMPLES, "README.md"), "utf8");
-  for (const path of [...files("tasks"), "tasks/chain/", "prompts/", ...files("roles"), `${OLDER}/`]) assert.ok(page.includes(path), path);
+  for (const path of [...files("tasks"), "tasks/chain/", "prompts/", ...files("roles"), `${OLDER}/`])
+    assert.ok(page.includes(path), path);
+});
+
+test("a command and a role that is a shell script do their work under a real daemon", (t) => {
+  const dir = repository(t);
+  writeFileSync(join(dir, "a.txt"), "one\nTODO two\n");
+  git(dir, "add", "a.txt");
+  assert.equal(cox(dir, ["init"]).exit, 0);
+  cpSync(join(EXAMPLES, "tasks/command.json"), join(dir, ".workflow/inbox/command.json"));
+  cpSync(join(EXAMPLES, "roles/shell.md"), join(dir, ".workflow/agents/shell.md"));
+  writeFileSync(join(dir, ".workflow/inbox/todo.json"), '{"title": "Find what is left", "agent": "shell"}');
+  const once = cox(dir, ["start", "--once"]);
+  assert.equal(once.exit, 0, once.err);
+  assert.match(cox(dir, ["logs", "impl-1"]).out, /2 a\.txt/);
+  assert.match(cox(dir, ["logs", "impl-2"]).out, /for: Find what is left\n\.\/a\.txt:2:TODO two/);
+});
+
+test("an older session is taken by a real daemon as it is, and stays paused", (t) => {
+  const dir = repository(t);
+  assert.equal(cox(dir, ["init"]).exit, 0);
+  mkdirSync(join(dir, ".workflow", "WFS-user-auth"));
+  cpSync(join(EXAMPLES, OLDER), join(dir, ".workflow/WFS-user-auth"), { recursive: true });
+  const once = cox(dir, ["start", "--once"]);
+  assert.equal(once.exit, 0, once.err);
+  const statuses = ["impl-1", "impl-1.1", "impl-1.2", "impl-2"].map((id) => {
+    const file = JSON.parse(read(dir, `WFS-user-auth/.task/${id}.json`)) as Task;
+    return [file.status, file.relations.subtasks];
+  });
+  assert.deepEqual(statuses, [
+    ["container", ["impl-1.1", "impl-1.2"]],
+    ["completed", []],
+    ["pending", []],
+    ["pending", []],
+  ]);
+  assert.equal((JSON.parse(read(dir, "WFS-user-auth/workflow-session.json")) as { status: string }).status, "paused");
+  const left = readdirSync(join(dir, ".workflow"), { recursive: true, encoding: "utf8" }).filter((path) =>
+    path.endsWith(".error.md"),
+  );
+  assert.deepEqual(left, []);
 });

@@ -1,0 +1,137 @@
+/** What is wrong with one file of a workspace, as `cox validate` tells it. */
+import { takeIn } from "../../machine/intake.ts";
+import type { SessionId, TaskId } from "../../model/ids.ts";
+import { newSession } from "../../model/session.ts";
+import { RUNNERS } from "../../model/role.ts";
+import type { Task, TaskDrop } from "../../model/task.ts";
+import { problem, type Problem } from "../../problems.ts";
+import { checkSession, checkTaskDrop } from "../../store/check.ts";
+import { readConfig } from "../../store/config-file.ts";
+import { locate, parseJson } from "../../store/json-file.ts";
+import type { Place } from "../../store/paths.ts";
+import { escaping } from "./escaping.ts";
+
+/** What a task's rules are checked against; null outside of a workspace. */
+export interface Among {
+  repository: string;
+  taskOf: (session: SessionId | null, id: TaskId) => Task | undefined;
+  roles: ReadonlySet<string>;
+}
+
+/** Undefined: not a file that has a form to be checked. */
+export function checkFile(content: Buffer, place: Place, among: Among | null): Problem[] | undefined {
+  switch (place.kind) {
+    case "config": {
+      const read = readConfig(content.toString("utf8"));
+      return "ok" in read ? [] : read.problems;
+    }
+    case "session-file":
+      return checkSessionFile(content, place.session);
+    case "task":
+      return checkTask(content, { session: place.session, id: place.id }, among);
+    case "inbox":
+      return place.name.endsWith(".json") ? checkTask(content, { session: null, id: null }, among) : undefined;
+    case "role":
+      return checkRole(content);
+    case "response":
+      return place.format === "json" ? problemsOf(parseJson(content)) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function checkSessionFile(content: Buffer, session: SessionId): Problem[] {
+  const parsed = parseJson(content);
+  if ("problems" in parsed) return parsed.problems;
+  const given = parsed.ok["session_id"];
+  const checked = checkSession({ ...newSession(session, new Date(0).toISOString()), ...parsed.ok });
+  const problems = "problems" in checked ? checked.problems : [];
+  if (typeof given === "string" && given !== session) {
+    problems.push(
+      problem("bad-session", `session_id is ${JSON.stringify(given)}, but the folder is ${session}.`, {
+        pointer: "/session_id",
+        hint: "The folder's name counts.",
+      }),
+    );
+  }
+  return locate(parsed.text, problems);
+}
+
+function checkTask(
+  content: Buffer,
+  from: { session: SessionId | null; id: TaskId | null },
+  among: Among | null,
+): Problem[] {
+  const parsed = parseJson(content);
+  if ("problems" in parsed) return parsed.problems;
+  const checked = checkTaskDrop(parsed.ok);
+  const problems = "problems" in checked ? checked.problems : rulesOf(checked.ok, from, among);
+  return locate(parsed.text, problems);
+}
+
+function rulesOf(
+  drop: TaskDrop,
+  { session, id }: { session: SessionId | null; id: TaskId | null },
+  among: Among | null,
+): Problem[] {
+  const problems: Problem[] = [];
+  if (id !== null && drop.id !== undefined && drop.id !== id) {
+    problems.push(
+      problem("id-changed", `The file of ${id} says id ${drop.id}.`, {
+        pointer: "/id",
+        hint: `Put ${id} back, or give the file another name.`,
+      }),
+    );
+  }
+  if (id === null && drop.id !== undefined && among?.taskOf(session, drop.id)) {
+    problems.push(
+      problem("id-exists", `The id ${drop.id} is taken.`, {
+        pointer: "/id",
+        hint: "Leave the id out, and the next free one is given.",
+      }),
+    );
+  }
+  if (!among) return problems;
+  const outside = escaping(drop.paths ?? "", among.repository);
+  const own = id ?? drop.id;
+  const taken = takeIn(
+    [{ file: "", sha256: "", drop: own === undefined ? drop : { ...drop, id: own }, idByName: id, escaping: outside }],
+    {
+      session: session ?? "",
+      taskOf: (other) => (other === own ? undefined : among.taskOf(session, other)),
+      highest: 0,
+      roles: among.roles,
+      roleNames: () => [...among.roles],
+    },
+  );
+  return [...problems, ...taken.refused.flatMap((refused) => refused.problems)];
+}
+
+/** Only the outline: the daemon reads roles in full, and reports what it finds beside the file. */
+function checkRole(content: Buffer): Problem[] {
+  const text = content.toString("utf8");
+  const front = /^\uFEFF?---[ \t]*\r?\n(?:([\s\S]*?)\r?\n)?---[ \t]*(?:\r?\n|$)/.exec(text);
+  if (!front)
+    return [
+      problem("bad-role", "The role file has no front matter.", {
+        line: 1,
+        column: 1,
+        hint: "Begin with a line ---, then name: and description:, then a line ---, then the prompt.",
+      }),
+    ];
+  const lines = (front[1] ?? "").split("\n");
+  const at = lines.findIndex((line) => line.startsWith("runner:"));
+  const runner = lines[at]?.replace(/^runner:\s*["']?|["']?\s*$/g, "");
+  if (runner === undefined || runner === "" || (RUNNERS as readonly string[]).includes(runner)) return [];
+  return [
+    problem("bad-role", `There is no runner ${JSON.stringify(runner)}.`, {
+      line: at + 2,
+      column: 1,
+      hint: `Write one of: ${RUNNERS.join(", ")}.`,
+    }),
+  ];
+}
+
+function problemsOf(parsed: ReturnType<typeof parseJson>): Problem[] {
+  return "problems" in parsed ? parsed.problems : [];
+}

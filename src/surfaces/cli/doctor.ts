@@ -1,0 +1,103 @@
+/** `cox doctor`: everything that can be wrong, each with what mends it. */
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
+import { WORKSPACE } from "../../store/paths.ts";
+import type { Command, Input, Outcome } from "./command.ts";
+import type { Context } from "./context.ts";
+import { daemonOf } from "./daemon-state.ts";
+import { bypassFinding, claudeFindings } from "./doctor-claude.ts";
+import { bad, ok, warn, type Finding } from "./doctor-finding.ts";
+import { excludeFinding, gitFinding, ledgerFindings, repositoryOf, trackedFinding } from "./doctor-git.ts";
+import { fileSystemFinding, nodeFinding, watchFinding } from "./doctor-system.ts";
+import { bypassing, configOf, filesOf, leftoverFinding } from "./doctor-workspace.ts";
+
+export const command: Command = {
+  where: "anywhere",
+  options: [
+    { name: "fix", text: "mend what can be mended safely: the exclude line, orphan markers, unfinished files" },
+  ],
+  example: "cox doctor --fix",
+  description:
+    "Look for everything that can be wrong with git, Claude Code, the machine and the workspace, and say what mends it. Exit 1 if something is wrong (✗); warnings (!) do not count.",
+  run,
+};
+
+async function run(input: Input, context: Context): Promise<Outcome> {
+  const mended: string[] = [];
+  let findings = await examine(context);
+  if (input.flag("fix")) {
+    for (const { repair } of findings) if (repair) mended.push(await repair());
+    if (mended.length > 0) findings = await examine(context);
+  }
+  const wrong = findings.filter(({ state }) => state === "bad").length;
+  const shown = findings.map(({ check, state, text, fix, repair }) => ({
+    check,
+    state,
+    text,
+    ...(fix ? { fix } : {}),
+    fixable: repair !== undefined,
+  }));
+  const lines = [
+    ...mended.map((what) => context.paint("green", `mended: ${what}`)),
+    ...findings.flatMap((finding) => linesOf(finding, context)),
+  ];
+  lines.push("", wrong === 0 ? "Nothing is wrong." : `${wrong} ${wrong === 1 ? "thing is" : "things are"} wrong.`);
+  return { exit: wrong === 0 ? 0 : 1, json: { ok: wrong === 0, findings: shown, mended }, text: lines.join("\n") };
+}
+
+async function examine(context: Context): Promise<Finding[]> {
+  const { dir, environment } = context;
+  const findings = [nodeFinding(process.versions.node), await gitFinding(dir)];
+  // Without git nothing below can be told.
+  if (findings.some(({ check, state }) => check === "git" && state === "bad")) return findings;
+  const found = await repositoryOf(dir);
+  findings.push(...found.findings);
+  const folder = "repository" in found ? join(found.repository.root, WORKSPACE) : undefined;
+  const there = folder === undefined ? undefined : lstatSync(folder, { throwIfNoEntry: false });
+  if (!("repository" in found) || folder === undefined || !there?.isDirectory()) {
+    findings.push(...(await claudeFindings("claude", environment, false)));
+    if (there) findings.push(bad("workspace", `${folder} is not a folder.`, "move it away, then cox init"));
+    else if (folder)
+      findings.push(
+        warn("workspace", "There is no workspace here yet.", "cox init (or, if its ledger exists: cox restore)"),
+      );
+    return findings;
+  }
+  const { repository } = found;
+  const settings = configOf(folder, environment);
+  const { config } = settings;
+  const workspace = { repository: repository.root, folder, gitDir: repository.gitDir };
+  const daemon = await daemonOf(workspace);
+  const files = await filesOf(folder);
+  const add = (...more: (Finding | undefined)[]) => findings.push(...more.filter((one) => one !== undefined));
+  add(...(await claudeFindings(config.agent.claude, environment, config.trust_project_settings)));
+  add(bypassFinding(bypassing(folder, config), environment, process.getuid?.()));
+  add(...settings.findings, excludeFinding(repository));
+  add(daemonFinding(daemon), fileSystemFinding(folder), watchFinding(files.watched));
+  add(...files.findings, daemon.up ? undefined : leftoverFinding(folder));
+  add(trackedFinding(workspace), ...(await ledgerFindings(folder, environment, daemon.up)));
+  if (config.isolation === "worktree") {
+    add(
+      warn(
+        "isolation",
+        "Worktrees are not built yet: attempts run as with isolation: none, in the repository itself.",
+        "give tasks their paths, so that two of them do not change the same files at once",
+      ),
+    );
+  }
+  return findings;
+}
+
+function daemonFinding(daemon: Awaited<ReturnType<typeof daemonOf>>): Finding {
+  if (!daemon.up) return ok("daemon", "none is up; nobody holds the workspace");
+  const { holder } = daemon;
+  return ok(
+    "daemon",
+    holder ? `up: process ${holder.pid} on ${holder.host}, version ${holder.version}, since ${holder.since}` : "up",
+  );
+}
+
+function linesOf({ check, state, text, fix }: Finding, { paint }: Context): string[] {
+  const mark = state === "ok" ? paint("green", "✓") : state === "warn" ? paint("yellow", "!") : paint("red", "✗");
+  return [`${mark} ${paint("bold", check)}  ${text}`, ...(fix && state !== "ok" ? [`    fix: ${fix}`] : [])];
+}

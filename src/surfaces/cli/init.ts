@@ -1,0 +1,199 @@
+/** `cox init`: makes a repository a workspace. What is there already stays as it is. */
+import { spawnSync } from "node:child_process";
+import { lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join, sep } from "node:path";
+import { ensureExclude, findRepository, gitEnvironment, trackedUnder, type Repository } from "../../ledger/git.ts";
+import { at, RUN, WORKSPACE } from "../../store/paths.ts";
+import { done, refused, type Command, type Outcome, type Trouble } from "./command.ts";
+import { notAFolder, type Context } from "./context.ts";
+import { createFile } from "./edit.ts";
+
+export const command: Command = {
+  where: "anywhere",
+  description:
+    "Makes this repository a workspace: the folder .workflow/, kept out of git status by .git/info/exclude. No file of yours,\nno branch and no .gitignore is changed. Where all is there already, nothing happens.",
+  options: [{ name: "git", text: "make a git repository first, if there is none" }],
+  example: "cox init",
+  async run(input, context) {
+    const found = await repositoryFor(context, input.flag("git"));
+    if ("trouble" in found) return refused(found.trouble);
+    const { ok: repository, created: gitCreated } = found;
+    const obstacle = inTheWay(repository);
+    if (obstacle) return refused(obstacle);
+    // First of all, so that git status never shows the folder, not even for a moment.
+    const excluded = await ensureExclude(repository.commonDir);
+    const created = [...(gitCreated ? [".git"] : []), ...(await makeFolder(repository))];
+    return told({ context, repository, created, excluded });
+  },
+};
+
+async function repositoryFor(
+  context: Context,
+  wanted: boolean,
+): Promise<{ ok: Repository; created: boolean } | { trouble: Trouble }> {
+  const { dir } = context;
+  const first = await findRepository(dir);
+  if ("ok" in first) return { ok: first.ok, created: false };
+  const { code, message, hint } = first.problem;
+  if (code !== "no-repository" || dir.split(sep).includes(".git"))
+    return { trouble: { exit: 1, what: message, todo: hint } };
+  if (!wanted && !(await asked(context, `${dir} is not in a git repository. Make it one (git init)? [y/N] `))) {
+    const where = dir === process.cwd() ? "" : ` -C ${dir}`;
+    return {
+      trouble: {
+        exit: 1,
+        what: `${dir} is not in a git repository.`,
+        why: "Git is where everything is recorded.",
+        todo: `cox${where} init --git (which runs git init there first)`,
+      },
+    };
+  }
+  // As the person would have typed it: with their own configuration (name of the first branch, templates).
+  const made = spawnSync("git", ["init", "--quiet"], {
+    cwd: dir,
+    env: { ...process.env, ...without(gitEnvironment(false)) },
+    encoding: "utf8",
+  });
+  if (made.status !== 0)
+    return {
+      trouble: {
+        exit: 1,
+        what: `git init failed in ${dir}.`,
+        why: made.stderr.trim(),
+        todo: "See to that, then run cox init again.",
+      },
+    };
+  const second = await findRepository(dir);
+  return "ok" in second
+    ? { ok: second.ok, created: true }
+    : { trouble: { exit: 1, what: second.problem.message, todo: second.problem.hint } };
+}
+
+/** Everything that would send git elsewhere, removed. */
+function without(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const foreign = Object.keys(process.env).filter((name) =>
+    /^GIT_(DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|OBJECT_DIRECTORY|NAMESPACE)$/.test(name),
+  );
+  return { ...own, ...Object.fromEntries(foreign.map((name) => [name, undefined])) };
+}
+
+async function asked(context: Context, question: string): Promise<boolean> {
+  if (!context.interactive) return false;
+  const { createInterface } = await import("node:readline/promises");
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question(question)).trim());
+  } finally {
+    terminal.close();
+  }
+}
+
+function inTheWay({ bare, root }: Repository): Trouble | undefined {
+  if (bare) {
+    return {
+      exit: 4,
+      what: `${root} is a bare repository.`,
+      why: "Agents need files to work on, and .workflow/ a place to be.",
+      todo: "Use a clone or a worktree of it: git worktree add <dir>, then cox -C <dir> init.",
+    };
+  }
+  if (root.includes(`${sep}${join(WORKSPACE, RUN)}${sep}`)) {
+    return {
+      exit: 4,
+      what: `${root} is the working tree of an agent.`,
+      todo: "Its workspace is there already: nothing is to be done.",
+    };
+  }
+  const folder = join(root, WORKSPACE);
+  const parts = ["", "inbox", "agents", RUN].map((name) => join(folder, name));
+  for (const part of parts) {
+    const stat = lstatSync(part, { throwIfNoEntry: false });
+    if (stat && !stat.isDirectory()) return { ...notAFolder(part, stat.isSymbolicLink()), exit: 4 };
+  }
+  return undefined;
+}
+
+/** What was made, relative to the repository. */
+async function makeFolder({ root }: Repository): Promise<string[]> {
+  const folder = join(root, WORKSPACE);
+  const made: string[] = [];
+  for (const name of ["", "inbox", "agents", RUN]) {
+    const path = join(folder, name);
+    if (lstatSync(path, { throwIfNoEntry: false })) continue;
+    mkdirSync(path, { recursive: true });
+    made.push(`${join(WORKSPACE, name)}/`);
+  }
+  const { commentedConfig } = await import("./config-text.ts");
+  const workspace = { repository: root, folder, gitDir: "" };
+  if (
+    !lstatSync(join(folder, at.config), { throwIfNoEntry: false }) &&
+    (await createFile(workspace, at.config, commentedConfig()))
+  ) {
+    made.push(`${WORKSPACE}/${at.config}`);
+  }
+  if (await writeSchemas(folder)) made.push(`${WORKSPACE}/${RUN}/schemas/`);
+  return made;
+}
+
+/** For editors, as the settings' first line names them; whether any was out of date. */
+async function writeSchemas(folder: string): Promise<boolean> {
+  const { editorSchemas } = await import("./editor-schemas.ts");
+  const dir = join(folder, RUN, "schemas");
+  mkdirSync(dir, { recursive: true });
+  let changed = false;
+  for (const [name, schema] of Object.entries(editorSchemas())) {
+    const text = `${JSON.stringify(schema, null, 2)}\n`;
+    if (textOf(join(dir, name)) === text) continue;
+    await writeFile(join(dir, name), text);
+    changed = true;
+  }
+  return changed;
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+async function told(what: {
+  context: Context;
+  repository: Repository;
+  created: string[];
+  excluded: boolean;
+}): Promise<Outcome> {
+  const { context, repository, created, excluded } = what;
+  const { paint } = context;
+  const tracked = await trackedUnder(repository, WORKSPACE);
+  const changed = created.length > 0 || excluded;
+  const json = { repository: repository.root, changed, created, excluded, tracked };
+  const warning =
+    tracked.length > 0
+      ? [
+          paint(
+            "yellow",
+            `${tracked.length} files under .workflow/ are tracked by your branch: they are not obeyed until cox trust <file>.`,
+          ),
+        ]
+      : [];
+  if (!changed)
+    return done([`${repository.root} is a workspace already: nothing was changed.`, ...warning].join("\n"), json);
+  const lines = [
+    paint("bold", `${repository.root} is a workspace.`),
+    ...(created.length > 0 ? [`  created   ${created.join(" ")}`] : []),
+    ...(excluded
+      ? [`  excluded  .workflow/ in ${join(repository.commonDir, "info", "exclude")}: git status stays as it is`]
+      : []),
+    ...warning,
+    "",
+    "Next:",
+    `  ${paint("cyan", 'cox add "fix the flaky test in src/queue"')}    a first task; or drop a file:`,
+    `  ${paint("cyan", `echo '{"title": "fix the flaky test"}' > .workflow/inbox/first.json`)}`,
+    `  ${paint("cyan", "cox start")}                                    runs it; cox status shows how it goes`,
+    paint("dim", "To be rid of it: rm -r .workflow (what was recorded stays in git, under refs/cox/ledger)."),
+  ];
+  return done(lines.join("\n"), json);
+}

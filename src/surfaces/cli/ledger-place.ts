@@ -1,0 +1,80 @@
+/** Where this repository's ledger is, and what it holds: read by git alone, so that it works beside a daemon. */
+import { createHash } from "node:crypto";
+import { isUtf8 } from "node:buffer";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { findRepository, git, type Repository } from "../../ledger/git.ts";
+import { redactor } from "../../ledger/redact.ts";
+import { defaults, readConfig } from "../../store/config-file.ts";
+import { at, WORKSPACE } from "../../store/paths.ts";
+import type { Trouble } from "./command.ts";
+
+export interface LedgerPlace {
+  repository: Repository;
+  /** Full name of the ref. */
+  ref: string;
+  /** Newest commit; null for a ledger that has not begun. */
+  tip: string | null;
+}
+
+export async function findLedger(
+  dir: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<{ ok: LedgerPlace } | { trouble: Trouble }> {
+  const found = await findRepository(dir);
+  if ("problem" in found) {
+    const { code, message, hint } = found.problem;
+    return { trouble: { exit: code === "no-repository" ? 3 : 1, what: message, todo: hint } };
+  }
+  const repository = found.ok;
+  const ref = refIn(repository, settingsRef(repository.root, environment));
+  return { ok: { repository, ref, tip: await commitAt(repository, ref) } };
+}
+
+/** The commit that a name stands for; null when there is none. */
+export async function commitAt(repository: Repository, name: string): Promise<string | null> {
+  const own = { cwd: repository.commonDir, gitDir: repository.commonDir };
+  const named = await git(["rev-parse", "--quiet", "--verify", "--end-of-options", `${name}^{commit}`], own);
+  return named.code === 0 ? named.stdout.toString().trim() : null;
+}
+
+/** Path (relative to `.workflow/`) → blob id, at a commit. */
+export async function recordedFiles(repository: Repository, commit: string): Promise<Map<string, string>> {
+  const own = { cwd: repository.commonDir, gitDir: repository.commonDir };
+  const tree = await git(["ls-tree", "-r", "-z", "--full-tree", commit, `${WORKSPACE}/`], own);
+  if (tree.code !== 0) throw new Error(`the ledger could not be read: ${tree.stderr}`);
+  const files = new Map<string, string>();
+  for (const line of tree.stdout.toString().split("\0")) {
+    const match = /^100\d+ blob ([0-9a-f]+)\t\.workflow\/(.*)$/s.exec(line);
+    if (match?.[1] && match[2]) files.set(match[2], match[1]);
+  }
+  return files;
+}
+
+/** The blob id that recording these bytes gives, redaction included. */
+export function recordedId(repository: Repository, content: Buffer): string {
+  const text = isUtf8(content) ? redact(content.toString()).text : undefined;
+  const bytes = text === undefined || text === content.toString() ? content : Buffer.from(text);
+  return createHash(repository.objectFormat).update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+}
+
+const redact = redactor([]);
+
+/** Each linked working tree has a ledger of its own. */
+function refIn(repository: Repository, ref: string): string {
+  if (repository.gitDir === repository.commonDir) return ref;
+  const name = basename(repository.gitDir).replace(/[^A-Za-z0-9_-]+/g, "-");
+  const hash = createHash("sha256").update(repository.gitDir).digest("hex").slice(0, 8);
+  return ref.replace(/^refs\/cox\//, `refs/cox/worktrees/${/^[A-Za-z0-9]/.test(name) ? name : hash}/`);
+}
+
+function settingsRef(root: string, environment: NodeJS.ProcessEnv): string {
+  let text = "";
+  try {
+    text = readFileSync(join(root, WORKSPACE, at.config), "utf8");
+  } catch {
+    // None yet, or none any more.
+  }
+  const read = readConfig(text, environment);
+  return "ok" in read ? read.ok.ledger.ref : defaults().ledger.ref;
+}

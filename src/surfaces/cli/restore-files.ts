@@ -1,0 +1,74 @@
+/** Recorded files back on disk: what is missing is written, what differs is left alone unless forced, links are never followed. */
+import { randomUUID } from "node:crypto";
+import { lstat, mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Repository } from "../../ledger/git.ts";
+import { restoreFiles } from "../../ledger/restore.ts";
+import { RUN } from "../../store/paths.ts";
+import { readRegular } from "../../store/scan.ts";
+import { recordedFiles, recordedId } from "./ledger-place.ts";
+
+export interface BroughtBack {
+  commit: string;
+  /** Paths relative to `.workflow/`. */
+  written: string[];
+  /** How many stood as recorded. */
+  unchanged: number;
+  /** Existing files that differ, left as they are. */
+  kept: string[];
+  skipped: { path: string; why: string }[];
+}
+
+/** Writes into `.run/` first and moves from there: a file is there whole or not at all. */
+export async function bringBack(of: {
+  repository: Repository;
+  folder: string;
+  ref: string;
+  commit: string;
+  force: boolean;
+}): Promise<BroughtBack> {
+  const { repository, folder, ref, commit, force } = of;
+  const staging = join(folder, RUN, `restored-${randomUUID()}`);
+  const result: BroughtBack = { commit, written: [], unchanged: 0, kept: [], skipped: [] };
+  try {
+    const staged = await restoreFiles({ repository: repository.root, ref, targetDir: staging, commit });
+    if (!staged) throw new Error(`the ledger has no commit ${commit}`);
+    result.skipped.push(...staged.skipped);
+    const unusable = new Set(staged.skipped.map(({ path }) => path));
+    for (const [path, id] of await recordedFiles(repository, commit)) {
+      if (unusable.has(path)) continue;
+      const target = join(folder, path);
+      const stat = await lstat(target).catch(() => null);
+      const same =
+        stat?.isFile() === true && recordedId(repository, readRegular(target)?.content ?? Buffer.alloc(0)) === id;
+      if (same) result.unchanged++;
+      else if (stat && !force) result.kept.push(path);
+      else {
+        const why = stat?.isDirectory() ? "a folder has its name" : await inTheWay(folder, path);
+        if (why) result.skipped.push({ path, why });
+        else {
+          await rename(join(staging, path), target);
+          result.written.push(path);
+        }
+      }
+    }
+    return result;
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Makes the folders of a path one by one, following no link; what stands where a folder has to be, if anything. */
+async function inTheWay(top: string, path: string): Promise<string | undefined> {
+  let at = top;
+  for (const part of dirname(path)
+    .split("/")
+    .filter((name) => name !== ".")) {
+    at = join(at, part);
+    await mkdir(at).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    if (!(await lstat(at)).isDirectory()) return `${at} is not a folder`;
+  }
+  return undefined;
+}

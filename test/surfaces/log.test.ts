@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chainBreaks } from "../../src/surfaces/cli/chain.ts";
+import { cox, record, repository, SESSION, workspace } from "./recorded.ts";
+
+test("the ledger reads newest first, with attempt, model, cost and who did it", async (t) => {
+  const { dir, commits } = await workspace(t);
+  const { exit, out, err } = cox(dir, ["log"]);
+  assert.equal(exit, 0, err);
+  const lines = out.trimEnd().split("\n");
+  assert.equal(lines.length, 7);
+  assert.equal(
+    lines[0],
+    `2026-11-21 09:36:00  ${commits[6]?.slice(0, 8)}  WFS-user-auth impl-2: pending -> active  attempt 1`,
+  );
+  assert.match(lines[3] ?? "", /impl-1: active -> completed  attempt 1 · claude-opus-5-5 · \$0\.0123$/);
+  assert.match(lines[5] ?? "", /impl-1: new -> pending  by Ada Lovelace$/);
+});
+
+test("the ledger is asked by task, session, actor, reason, time and number", async (t) => {
+  const { dir } = await workspace(t);
+  const subjects = (...args: string[]) => {
+    const answer = cox(dir, ["log", "--json", ...args]);
+    assert.equal(answer.exit, 0, answer.err);
+    return answer
+      .json<{ entries: { subject: string }[] }>()
+      .entries.map(({ subject }) => subject.replace(`${SESSION} `, ""));
+  };
+  assert.deepEqual(subjects("--task", "impl-2"), ["impl-2: pending -> active", "impl-2: new -> pending"]);
+  assert.deepEqual(subjects("--task", `${SESSION}/impl-3`), ["impl-3: new -> pending"]);
+  assert.equal(subjects("--actor", "person").length, 3);
+  assert.equal(subjects("--session", SESSION, "-n", "2").length, 2);
+  assert.equal(subjects("--since", "2026-11-21T09:35:00Z").length, 2);
+  assert.deepEqual(subjects("--reason", "failed"), []);
+});
+
+test("when there is more than is shown, it says so", async (t) => {
+  const { dir } = await workspace(t);
+  assert.match(cox(dir, ["log", "--limit", "2"]).out, /Older entries are not shown/);
+  assert.doesNotMatch(cox(dir, ["log", "--limit", "0"]).out, /Older/);
+  assert.equal(cox(dir, ["log", "--limit", "2", "--json"]).json()["more"], true);
+});
+
+test("the ledger reads without a workspace, and an empty one says so", async (t) => {
+  const dir = repository(t);
+  assert.match(cox(dir, ["log"]).out, /Nothing is recorded in refs\/cox\/ledger/);
+  await record(dir, [{ subject: "workspace: begun", trailers: [] }]);
+  assert.match(cox(dir, ["log"]).out, /workspace: begun/);
+});
+
+test("what cannot be asked is wrong use", async (t) => {
+  const dir = repository(t);
+  for (const args of [
+    ["--task", "one"],
+    ["--since", "yesterday-ish"],
+    ["--limit", "x"],
+    ["--actor", "me"],
+    ["--session", "a b"],
+  ]) {
+    const { exit, err } = cox(dir, ["log", ...args]);
+    assert.equal(exit, 2, args.join(" "));
+    assert.match(err, /^cox: /);
+  }
+  assert.equal(cox("/", ["log"]).exit, 3);
+});
+
+test("a gap, a repetition and a file that says otherwise are breaks in the story", () => {
+  const entry = (id: string, from: string, to: string) => ({ session: "WFS-a", task: id, from, to, commit: "abc" });
+  const whole = [
+    entry("impl-1", "active", "completed"),
+    entry("impl-1", "pending", "active"),
+    entry("impl-1", "new", "pending"),
+  ];
+  assert.deepEqual(
+    chainBreaks(whole, () => "completed"),
+    [],
+  );
+  assert.match(chainBreaks(whole, () => "active").join(), /is active in its file, but completed in the ledger/);
+  assert.match(
+    chainBreaks(whole.toSpliced(1, 1), () => "completed").join(),
+    /was pending, but abc says active -> completed/,
+  );
+  const deleted = [entry("impl-1", "pending", "deleted"), entry("impl-1", "new", "pending")];
+  assert.deepEqual(
+    chainBreaks(deleted, () => null),
+    [],
+  );
+});

@@ -1,0 +1,229 @@
+/** Commands that look: status, list, show, validate, trust, config. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { describe, test } from "node:test";
+import { repository } from "./lab.ts";
+
+interface Picture {
+  daemon: { up: boolean };
+  sessions: { session: string; active: boolean; counts: Record<string, number> | null }[];
+  running: Record<string, unknown>[];
+  waiting: { task: string; why: string | null }[];
+  waiting_more: number;
+  problems: { what: string; mend: string }[];
+  limits: unknown[];
+  breakers: unknown[];
+}
+
+describe("cox status", () => {
+  test("tells what runs, what waits for what, and what is wrong with the command that mends it", (t) => {
+    const lab = repository(t, { init: true });
+    lab.cox("add", "first");
+    lab.cox("add", "second", "--depends", "impl-1");
+    lab.cox("add", "third");
+    const started_at = new Date(Date.now() - 65_000).toISOString();
+    lab.write(
+      ".workflow/WFS-main/.task/impl-1.json",
+      JSON.stringify({
+        ...lab.task("impl-1"),
+        status: "active",
+        execution: { attempts: 2, last_attempt: { attempt: 2, run_id: "r-1", started_at } },
+      }),
+    );
+    lab.write(
+      ".workflow/.run/attempts/r-1/progress.json",
+      '{"turns": 7, "costUsd": 0.42, "doing": "Edit src/x.ts\\u001b]0;owned\\u0007", "model": "opus"}',
+    );
+    const error = { class: "timeout", message: "it took too long" };
+    lab.write(
+      ".workflow/WFS-main/.task/impl-3.json",
+      JSON.stringify({
+        ...lab.task("impl-3"),
+        status: "blocked",
+        execution: { attempts: 4, reason: "failed", last_attempt: { attempt: 4, run_id: null, started_at, error } },
+      }),
+    );
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const breakers = { "code-developer opus": { state: "open", until }, other: { state: "closed", failures: [] } };
+    lab.write(
+      ".workflow/WFS-main/state/checkpoint.json",
+      JSON.stringify({ limits: { claude: until, old: started_at }, breakers }),
+    );
+    const picture = lab.json<Picture>("status");
+    assert.equal(picture.daemon.up, false);
+    assert.deepEqual(picture.sessions[0]?.counts, { total: 3, completed: 0, active: 1, pending: 1, blocked: 1 });
+    const { task, attempt, turns, cost_usd, model } = picture.running[0] ?? {};
+    assert.deepEqual([task, attempt, turns, cost_usd, model], ["impl-1", 2, 7, 0.42, "opus"]);
+    assert.deepEqual(
+      picture.waiting.map((each) => [each.task, each.why]),
+      [["impl-2", "waits for impl-1"]],
+    );
+    assert.deepEqual(picture.problems, [
+      { what: "impl-3 failed · it took too long", mend: "cox logs impl-3, then cox retry impl-3" },
+    ]);
+    assert.deepEqual(
+      [picture.limits, picture.breakers],
+      [[{ account: "claude", until }], [{ key: "code-developer opus", until }]],
+    );
+    const { out } = lab.cox("status");
+    assert.match(out, /cox start/);
+    assert.match(out, /impl-1 +1m 0\ds +attempt 2 .* 7 turns \$0\.42 .*Edit src\/x\.ts\n/);
+    assert.ok(!out.includes("\u001b") && !out.includes("owned"));
+  });
+
+  test("names broken, odd and reported files with what to do", (t) => {
+    const lab = repository(t, { init: true });
+    lab.cox("add", "first");
+    lab.write(".workflow/WFS-main/.task/impl-2.json", "{");
+    lab.write(".workflow/inbox/bad.json", "[]");
+    lab.write(".workflow/inbox/bad.json.error.md", "# not taken in");
+    lab.write(".workflow/config.yaml.error.md", "# not taken in");
+    mkdirSync(lab.at(".workflow/WFS-main/.task/impl-4.json"));
+    execFileSync("mkfifo", [lab.at(".workflow/inbox/pipe.json"), lab.at(".workflow/WFS-main/.task/impl-5.json")]);
+    const what = lab
+      .json<Picture>("status")
+      .problems.map((each) => each.what)
+      .join("\n");
+    for (const name of [
+      "impl-2.json cannot be read",
+      "impl-4.json is not a regular",
+      "impl-5.json is not a regular",
+      "pipe.json is not a regular",
+      "bad.json was not",
+      "config.yaml was not",
+    ]) {
+      assert.ok(what.includes(name), `${name}\n${what}`);
+    }
+    assert.equal(lab.cox("show", "impl-5").exit, 1);
+    assert.equal(lab.cox("validate").exit, 1);
+  });
+
+  test("lists files that the branch tracks until their content is trusted", (t) => {
+    const lab = repository(t, { init: true });
+    const path = ".workflow/WFS-main/.task/impl-1.json";
+    lab.write(path, '{"title": "from afar"}');
+    lab.git("add", "-f", path);
+    assert.match(
+      lab
+        .json<Picture>("status")
+        .problems.map(({ mend }) => mend)
+        .join("\n"),
+      /cox trust \.workflow\/WFS-main\/\.task\/impl-1\.json/,
+    );
+    assert.equal(lab.cox("trust", path).exit, 0);
+    const sha256 = createHash("sha256").update('{"title": "from afar"}').digest("hex");
+    assert.deepEqual(JSON.parse(lab.read(".workflow/.run/trust.json")), { "WFS-main/.task/impl-1.json": sha256 });
+    assert.deepEqual(lab.json<Picture>("status").problems, []);
+    lab.write(path, '{"title": "from afar", "status": "pending"}');
+    assert.equal(lab.json<Picture>("status").problems.length, 1);
+    lab.write("outside.json", "{}");
+    assert.equal(lab.cox("trust", "outside.json").exit, 2);
+    assert.equal(lab.cox("trust", ".workflow/none.json").exit, 1);
+  });
+
+  test("with ten thousand tasks is complete and says how many more wait", (t) => {
+    const lab = repository(t, { init: true });
+    lab.cox("session", "new", "main");
+    for (let n = 1; n <= 10_000; n++) {
+      const facts = { id: `impl-${n}`, title: `task ${n}`, status: n % 10 === 0 ? "completed" : "pending" };
+      const execution = { attempts: 0, last_attempt: null };
+      const text =
+        n % 2 === 0 ? JSON.stringify({ ...facts, execution }, null, 2) : JSON.stringify({ execution, ...facts });
+      lab.write(`.workflow/WFS-main/.task/impl-${n}.json`, text);
+    }
+    const { sessions, waiting, waiting_more } = lab.json<Picture>("status");
+    assert.deepEqual(sessions[0]?.counts, { total: 10_000, completed: 1000, active: 0, pending: 9000, blocked: 0 });
+    assert.deepEqual([waiting.length, waiting_more], [10, 8990]);
+    const lines = lab.cox("list").out.trim().split("\n");
+    assert.equal(lines.length, 10_000);
+    assert.match(lines[9_999] ?? "", /^impl-10000 +completed +task 10000$/);
+  });
+});
+
+describe("cox list and show", () => {
+  test("filter, name and describe tasks", (t) => {
+    const lab = repository(t, { init: true });
+    assert.match(lab.cox("list").out, /no tasks yet/);
+    lab.cox("add", "first\u001b[31m red\nline");
+    lab.cox("add", "second", "--depends", "impl-1", "--verify", "npm test");
+    lab.cox("session", "new", "other");
+    lab.cox("add", "third", "--session", "other");
+    lab.cox("cancel", "impl-2");
+    assert.match(lab.cox("list").out, /^impl-1 +pending +first red line\nimpl-2 +blocked \(cancelled\) +second\n$/);
+    assert.equal(lab.cox("list", "--names", "--all").out, "WFS-main/impl-1\nWFS-main/impl-2\nWFS-other/impl-1\n");
+    assert.deepEqual(
+      lab
+        .json<{ tasks: { id: string; reason: string }[] }>("list", "--status", "blocked")
+        .tasks.map(({ id, reason }) => [id, reason]),
+      [["impl-2", "cancelled"]],
+    );
+    assert.equal(lab.cox("list", "--status", "blokced").exit, 2);
+    const shown = lab.cox("show", "impl-2").out;
+    for (const part of [
+      /blocked \(cancelled\)/,
+      /cox retry impl-2/,
+      /depends on +impl-1/,
+      /npm test/,
+      /\.task\/impl-2\.json/,
+    ])
+      assert.match(shown, part);
+    const { value, files, session } = lab.json<{
+      value: { title: string };
+      files: Record<string, string>;
+      session: string;
+    }>("show", "WFS-other/impl-1");
+    assert.deepEqual(
+      [value.title, files, session],
+      ["third", { task: ".workflow/WFS-other/.task/impl-1.json" }, "WFS-other"],
+    );
+  });
+});
+
+describe("cox validate", () => {
+  test("tells every problem with file, line and column", (t) => {
+    const lab = repository(t, { init: true });
+    lab.cox("add", "first");
+    assert.deepEqual([lab.cox("validate").exit, lab.json<{ ok: boolean }>("validate").ok], [0, true]);
+    lab.write(
+      ".workflow/WFS-main/.task/impl-2.json",
+      '{\n  "title": "x",\n  "relations": {"dependencies": ["impl-9"]},\n  "agent": "nobody"\n}',
+    );
+    lab.write(".workflow/inbox/a.json", '{"titel": "x"}');
+    lab.write(".workflow/config.yaml", "concurency: 2\n");
+    lab.write(".workflow/agents/poet.md", "---\nname: poet\nrunner: cloud\n---\nRhyme.");
+    const { exit, out } = lab.cox("validate");
+    assert.equal(exit, 1);
+    const lines = [
+      /impl-2\.json:3:34 .*impl-9 does not exist/,
+      /impl-2\.json:4:12 .*no role "nobody"/,
+      /a\.json:1:\d+ .*did you mean title/,
+      /config\.yaml:1:\d+ .*Did you mean concurrency/,
+      /poet\.md:3:1: .*runner "cloud"/,
+    ];
+    for (const line of lines) assert.match(out, line);
+    lab.write("draft.json", '{"title": 5}');
+    assert.match(lab.cox("validate", "draft.json").out, /^draft\.json:1:11 \/title: title is 5; it must be a string/);
+    assert.equal(lab.cox("validate", "none.json").exit, 1);
+  });
+});
+
+describe("cox config", () => {
+  test("shows what is in force and where it comes from", (t) => {
+    const lab = repository(t, { init: true });
+    lab.write(".workflow/config.yaml", "retry:\n  attempts: 2\n");
+    const env = { COX_CONCURRENCY: "9" };
+    assert.match(
+      lab.coxWith({ env }, "config").out,
+      /concurrency +9 +COX_CONCURRENCY\n[\s\S]*retry\.attempts +2 +config\.yaml/,
+    );
+    assert.equal(lab.cox("config", "get", "retry.attempts").out, "2\n");
+    assert.deepEqual(lab.json("config", "get", "retry.base"), { name: "retry.base", value: "2s", from: "default" });
+    assert.match(lab.cox("config", "get", "retry.atempts").err, /Did you mean retry\.attempts/);
+    assert.equal(lab.cox("config", "set", "x").exit, 2);
+    assert.match(lab.cox("config", "--docs").out, /Attempts in all before a task is blocked/);
+    lab.write(".workflow/config.yaml", "retry: 5\n");
+    assert.equal(lab.cox("config").exit, 1);
+  });
+});
