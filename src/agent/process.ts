@@ -44,10 +44,12 @@ export interface CannotStart {
 
 const POLL_MS = 200;
 const DESCRIPTORS_OF_A_SPAWN = 8;
+const ROOM_FOR_CODE = " ".repeat(7) + "\n";
 
 // A trapped signal, unlike an ignored one, is back at its default in the agent; the shell notes it and goes on waiting.
 // The subshell becomes the agent: only there is standard error its file, the shell's own remarks ("Terminated") go
 // nowhere. The code needs no rename: two to four bytes and a newline are written at once, and count only with the newline.
+// It is written into room that was taken before (`<>` does not truncate): the end of an agent is known on a full disk too.
 const WRAPPER = `
 read -r cox_go || exit 125
 trap : HUP INT QUIT TERM USR1 USR2
@@ -55,7 +57,7 @@ cox_dir=$1
 cox_stdin=$2
 shift 2
 (exec "$@" <"$cox_stdin" >>"$cox_dir/${RUN_FILES.stdout}" 2>>"$cox_dir/${RUN_FILES.stderr}")
-printf '%s\\n' "$?" >"$cox_dir/${RUN_FILES.exit}"
+printf '%s\\n' "$?" 1<>"$cox_dir/${RUN_FILES.exit}"
 `;
 
 /**
@@ -77,6 +79,7 @@ export async function startProcess(o: {
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
     const stdin = typeof launch.stdin === "string" ? join(runDir, RUN_FILES.stdin) : launch.stdin.file;
     if (typeof launch.stdin === "string") writeFileSync(stdin, launch.stdin, { mode: 0o600 });
+    writeFileSync(join(runDir, RUN_FILES.exit), ROOM_FOR_CODE, { mode: 0o600 });
     o.reached?.("run-folder");
     requireDescriptors();
     const wrapper = execa("/bin/sh", ["-c", WRAPPER, "sh", runDir, stdin, program, ...launch.args], {

@@ -9,7 +9,7 @@ import type { ProcessEnd, RunOutput } from "./runner.ts";
 export const RUN_FILES = {
   /** Who the wrapper is and for which run, as JSON; its presence means that an agent may have been started. */
   started: "started",
-  /** The agent's exit code and a newline; without the newline it is not complete. */
+  /** The agent's exit code and a newline, over the blanks that kept room for it; without the newline it is not complete. */
   exit: "exit",
   stdin: "stdin",
   stdout: "stdout",
@@ -41,7 +41,8 @@ export async function readStarted(runDir: string, runId: string): Promise<Proces
 /** How the agent ended; undefined when no exit code was left (yet). */
 export async function readExit(runDir: string): Promise<ProcessEnd | undefined> {
   const text = await readFile(join(runDir, RUN_FILES.exit), "utf8").catch(() => "");
-  return /^\d+\n$/.test(text) ? endOf(Number(text)) : undefined;
+  const code = /^(\d+)\n/.exec(text)?.[1];
+  return code === undefined ? undefined : endOf(Number(code));
 }
 
 /** A shell's `$?` as an end: 128 + n stands for signal n. */

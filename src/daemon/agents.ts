@@ -1,5 +1,6 @@
 /** The agents that live: started, followed, limited in time, stopped, and found again after a restart. SPEC section 6. */
 import { readFile, rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import writeFileAtomic from "write-file-atomic";
@@ -20,7 +21,7 @@ import type { Role, RunnerKind } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
 import { formatDuration, parseDuration, toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
-import { at, RUN } from "../store/paths.ts";
+import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
 import { keepTranscript } from "./transcripts.ts";
 import type { Workspace } from "./workspace.ts";
@@ -141,6 +142,12 @@ export class Agents {
           live.stopping = why;
           return this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: NOT_STARTED });
         }
+        if (!existsSync(live.runDir)) {
+          // Nobody can tell what became of it: what still runs of it is ended, and it counts as begun.
+          await sweep(run.runId);
+          const message = `Its folder (${at.runFolder(run.runId)}) was removed while no daemon was there.`;
+          return this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: "crash", message } });
+        }
         this.workspace.log.say("info", `${name} was decided but not started: starting it now`);
         this.live.delete(taskKey(run.session, run.id));
         return this.start(run);
@@ -151,6 +158,7 @@ export class Agents {
       case "ended":
         this.workspace.log.say("info", `${name} ended while no daemon was there: settling it from what it left`);
         if (why) live.stopping = why;
+        await sweep(gatesMarker(run.runId)); // what the last daemon was checking begins anew
         return this.ended(live);
     }
   }
@@ -177,7 +185,8 @@ export class Agents {
   async discard(runId: RunId): Promise<void> {
     const runDir = this.folderOf(runId);
     await stopRun({ runDir, runId, graceMs: this.grace(), first: "SIGTERM" });
-    await rm(runDir, { recursive: true, force: true });
+    await sweep(gatesMarker(runId));
+    await this.clear(runId);
   }
 
   private async end(live: Live): Promise<void> {
@@ -210,7 +219,12 @@ export class Agents {
   async forget(runId: RunId): Promise<void> {
     this.responses.delete(runId);
     if (this.unswept.has(runId)) return void this.unswept.set(runId, true);
-    await rm(this.folderOf(runId), { recursive: true, force: true });
+    await this.clear(runId);
+  }
+
+  /** What cannot be removed now is found by the next start. */
+  private async clear(runId: RunId): Promise<void> {
+    await rm(this.folderOf(runId), { recursive: true, force: true, maxRetries: 2 }).catch(() => {});
   }
 
   private async prepare(run: Run): Promise<Live | undefined> {
@@ -354,7 +368,7 @@ export class Agents {
     this.sayLeft(runId, processes);
     const forgotten = this.unswept.get(runId);
     this.unswept.delete(runId);
-    if (forgotten) void rm(this.folderOf(runId), { recursive: true, force: true }).catch(() => {});
+    if (forgotten) void this.clear(runId);
   }
 
   private sayLeft(runId: RunId, processes: number): void {
@@ -396,7 +410,7 @@ export class Agents {
   }
 
   private folderOf(runId: RunId): string {
-    return join(this.workspace.folder, RUN, "attempts", runId);
+    return join(this.workspace.folder, at.runFolder(runId));
   }
 
   private grace(): number {

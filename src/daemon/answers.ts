@@ -23,6 +23,7 @@ export function readAnswer(from: {
     const hint = "Write success or failure, or leave it out.";
     return { problems: [problem("bad-response", `outcome is ${JSON.stringify(outcome)}.`, { pointer: "/outcome", hint })], unfinished: false };
   }
+  const told = typeof result === "string" && result.trim() !== "" ? result : "A person said that it failed.";
   const message = (error as { message?: unknown } | undefined)?.message;
   return {
     ok: answer(task, attempt, {
@@ -30,7 +31,7 @@ export function readAnswer(from: {
       outcome: outcome ?? "success",
       ...(structured === undefined ? {} : { structured }),
       ...(outcome === "failure"
-        ? { error: { class: "unknown" as const, message: typeof message === "string" ? message : "A person said that it failed." } }
+        ? { error: { class: "unknown" as const, message: typeof message === "string" ? message : told } }
         : {}),
     }),
   };

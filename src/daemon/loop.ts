@@ -14,19 +14,21 @@ import type { RunId, SessionId } from "../model/ids.ts";
 import { instant, parseDuration, toMs } from "../model/time.ts";
 import type { Effect } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
-import { at, WORKSPACE } from "../store/paths.ts";
+import { at, RUN, WORKSPACE } from "../store/paths.ts";
 import { statSync } from "node:fs";
 import type { Found } from "../store/scan.ts";
 import { Agents } from "./agents.ts";
 import { subjectOf } from "./entries.ts";
 import { failpoint } from "./failpoint.ts";
 import { metricsOf } from "./measure.ts";
+import { giveBackMemory } from "./memory.ts";
 import { Notices } from "./notices.ts";
 import { Observer, type Observation } from "./observe.ts";
 import { Pages } from "./pages.ts";
 import { rejoin } from "./rejoin.ts";
 import { record, writePages, type Batch, type Recorded } from "./record.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
+import { superseded } from "./supersede.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
 
@@ -37,7 +39,8 @@ export interface LoopOptions {
 
 const RETRY_RECORD_MS = 2000;
 const SOON_MS = 100;
-const MOST_STALE = 20;
+const MOST_STALE = 60;
+const STALE_MS = 20;
 
 export class Loop {
   readonly agents: Agents;
@@ -88,7 +91,7 @@ export class Loop {
       for (;;) {
         if (this.isOver()) return this.exitCode();
         await this.sleep();
-        const found = await this.lookUntilSeen();
+        const found = await this.insist(() => this.look());
         if (this.lost) return 1;
         await this.round(found, false);
         if (this.lost) return 1;
@@ -103,34 +106,20 @@ export class Loop {
   }
 
   /** What cannot be read now (too many open files, an I/O error) is no deletion: it is looked at again. */
-  private async observed(found: Found[], now: number, starting: boolean): Promise<Observation | undefined> {
-    const { seen } = this.workspace.scanner;
-    const before = found.map(({ path }) => [path, seen.get(path)] as const);
-    try {
-      return await this.observer.observe(found, now, { starting });
-    } catch (error) {
-      if (starting) throw error;
-      this.workspace.log.say("error", `what changed could not be taken in: ${(error as Error).message}. Trying again.`);
-      for (const [path, was] of before) was ? seen.set(path, was) : seen.delete(path);
-      setTimeout(() => this.rescan(), RETRY_RECORD_MS);
-      return undefined;
-    }
-  }
-
-  private async lookUntilSeen(): Promise<Found[]> {
+  private async insist<T>(look: () => T | Promise<T>): Promise<T> {
     for (let failures = 0; ; failures++) {
       try {
-        return await this.look();
+        return await look();
       } catch (error) {
+        if (this.toldToStop()) throw error;
         if (failures === 0) this.workspace.log.say("error", `the workspace cannot be read: ${(error as Error).message}. Trying again every 2 s.`);
-        this.scanDue = true;
         await pause(RETRY_RECORD_MS);
       }
     }
   }
 
   private async look(): Promise<Found[]> {
-    if (!exists(this.workspace.folder)) {
+    if (this.isRemoved()) {
       this.workspace.log.say(
         "error",
         `${WORKSPACE} is gone. Nothing was recorded as deleted; running agents go on. cox restore brings everything back from git, then cox start.`,
@@ -139,28 +128,42 @@ export class Loop {
       return [];
     }
     if (this.scanDue) {
-      this.scanDue = false;
       this.hints.clear();
-      return this.workspace.scanner.full();
+      const found = await this.workspace.scanner.full();
+      this.scanDue = false;
+      return found;
     }
     const paths = [...this.hints];
     this.hints.clear();
-    return this.workspace.scanner.some(paths);
+    try {
+      return this.workspace.scanner.some(paths);
+    } catch (error) {
+      this.scanDue = true; // the hints are used up
+      throw error;
+    }
+  }
+
+  /** Somebody removed all of it, even if one of our own writes has made the folder again. */
+  private isRemoved(): boolean {
+    const { folder, state } = this.workspace;
+    if (!exists(folder)) return true;
+    const locked = statSync(join(folder, RUN, "daemon.lock"), { throwIfNoEntry: false }) !== undefined;
+    return !locked && [...state.sessions.keys()].some((session) => !exists(join(folder, session)));
   }
 
   private async round(found: Found[], starting: boolean): Promise<void> {
     const { workspace } = this;
     const now = Date.now();
-    let observed = await this.observed(found, now, starting);
-    if (!observed) return;
+    let observed = await this.insist(() => this.observer.observe(found, now, { starting }));
     failpoint("observed");
-    const events = [...observed.events, ...this.events.splice(0)];
+    let events = [...observed.events, ...this.events.splice(0)];
     await this.reload(observed.reload, observed).catch((error: Error) => workspace.log.say("error", `the settings could not be read again: ${error.message}`));
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId };
     for (let tries = 0; ; tries++) {
       const decision = decide(workspace.state, events, workspace.policy, lent);
       const ended = this.agents.responses;
-      const pages = this.pages.after(decision, { at: lent.now, responses: ended, also: [...observed.reload.views, ...this.dueSessions()], all: this.isQuiet() });
+      const also = [...observed.reload.views, ...this.dueSessions()];
+      const pages = await this.insist(() => this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }));
       const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined) ? await headCommit(workspace.gitDir) : null;
       failpoint("decided");
       const outcome = await this.recorded({ decision, observed, responses: ended, pages, codeCommit: code, at: lent.now });
@@ -169,8 +172,11 @@ export class Loop {
         return;
       }
       if ("stale" in outcome && tries < MOST_STALE) {
-        const again = await this.observer.observe(workspace.scanner.some(outcome.stale), Date.now(), { starting: false });
-        events.push(...again.events);
+        const { stale } = outcome;
+        // A file that is gone for a moment, as by an editor's save, takes a moment.
+        if (tries > 0) await pause(STALE_MS);
+        const again = await this.insist(() => this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }));
+        events = superseded(events, again.events);
         observed = merged(observed, again);
         continue;
       }
@@ -391,6 +397,7 @@ export class Loop {
     if (!this.tidied && this.isQuiet() && this.events.length === 0) {
       this.tidied = true;
       void this.workspace.ledger.tidy().catch((error: Error) => this.workspace.log.say("debug", `housekeeping: ${error.message}`));
+      giveBackMemory();
     }
   }
 }

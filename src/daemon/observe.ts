@@ -9,7 +9,7 @@ import type { Event } from "../machine/event.ts";
 import { checkRules, takeIn, type Drop } from "../machine/intake.ts";
 import { mergeEdit } from "../machine/merge.ts";
 import type { ResponseFile } from "../model/attempt.ts";
-import { attemptName, isSessionId, taskKey, type SessionId, type TaskId } from "../model/ids.ts";
+import { attemptName, isSessionId, sessionIdFor, taskKey, type SessionId, type TaskId } from "../model/ids.ts";
 import { newSession, type SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 import { instant } from "../model/time.ts";
@@ -62,6 +62,8 @@ export class Observer {
   /** Paths that a git operation is just writing. */
   private postponed: string[] = [];
   private readonly trust: Trust;
+  /** Whether an answer in markdown is given time to be finished. */
+  private settling = false;
   private lastMarkers = "";
 
   constructor(workspace: Workspace) {
@@ -72,7 +74,7 @@ export class Observer {
   /** Whether something waits for time to pass. */
   get restless(): boolean {
     if (this.vanished.size + this.orphans.size + this.postponed.length > 0) return true;
-    return [...this.waiting.keys(), ...this.answersWaiting.keys()].some(isTextDrop);
+    return this.settling || [...this.waiting.keys()].some(isTextDrop);
   }
 
   /** `starting`: the daemon's own unfinished writes are taken back, and what is gone is gone at once. */
@@ -121,11 +123,13 @@ export class Observer {
   /** What is gone for long enough is gone. A whole session takes longer: it may be the beginning of more. */
   private async settleVanished(seen: Observation, now: number, starting: boolean): Promise<void> {
     for (const [path, since] of this.vanished) {
-      const session = path.split("/")[0] ?? "";
-      const settle = starting ? 0 : this.isFolder(session) || !isSessionId(session) ? VANISH_MS : SESSION_VANISH_MS;
-      if (now - since < settle) continue;
+      const session = topOf(path);
+      const withAll = this.workspace.state.sessions.has(session) && !this.isFolder(session);
+      if (now - since < (starting ? 0 : withAll ? SESSION_VANISH_MS : VANISH_MS)) continue;
       this.vanished.delete(path);
-      this.workspace.scanner.accept({ path, place: { kind: "other" }, is: "gone" });
+      if (this.workspace.scanner.isThere(path)) continue; // back again, as it was
+      // What goes with its session stays known until that is recorded: its paths are removed from the ledger's tree.
+      if (!withAll) this.workspace.scanner.accept({ path, place: { kind: "other" }, is: "gone" });
       await this.gone(path, seen);
     }
   }
@@ -196,6 +200,7 @@ export class Observer {
       case "report":
         return;
       case "other":
+        if (this.isMisnamed(path)) return this.hold(topOf(path), { hash: "", problems: [misnamed(topOf(path))] }, now);
         if (/\/\.task\/|^inbox\//.test(path)) return; // inside a folder that is named like a task
         seen.files.push({ path, content: found.content });
         return;
@@ -228,17 +233,21 @@ export class Observer {
     this.waiting.delete(path);
     this.edits.delete(path);
     this.answersWaiting.delete(path);
-    const session = path.split("/")[0] ?? "";
+    const session = topOf(path);
     const name = path.slice(session.length + 1);
+    if (this.isMisnamed(path) && !this.isFolder(session)) return held.release(session);
     if (path === at.config) seen.reload.config = true;
     if (path.startsWith("agents/")) seen.reload.roles = true;
     if (path === at.config || path.startsWith("agents/")) seen.files.push({ path, content: null });
     if (!state.sessions.has(session)) return;
     if (!this.isFolder(session)) {
       scanner.seen.delete(session);
-      if (!seen.events.some((event) => event.type === "session-gone" && event.session === session)) {
-        seen.events.push({ type: "session-gone", session, by: "person" });
+      if (seen.events.some((event) => event.type === "session-gone" && event.session === session)) return;
+      // All that is recorded of it goes with it, also what was not looked at again since.
+      for (const recorded of (await this.workspace.ledger.files()).keys()) {
+        if (topOf(recorded) === session) scanner.seen.set(recorded, { signature: "recorded", hash: null });
       }
+      seen.events.push({ type: "session-gone", session, by: "person" });
       return;
     }
     const task = /^\.task\/(impl-[\d.]+)\.json$/.exec(name)?.[1];
@@ -255,6 +264,12 @@ export class Observer {
     else if (!name.endsWith(".error.md")) seen.files.push({ path, content: null });
   }
 
+  /** A folder that was meant to be a session: `WFS-User_Auth`. */
+  private isMisnamed(path: string): boolean {
+    const top = topOf(path);
+    return top !== path && top.startsWith("WFS-") && !isSessionId(top);
+  }
+
   private folder(session: SessionId, seen: Observation): void {
     if (this.workspace.state.sessions.has(session) || this.announced(seen, session)) return;
     const file = newSession(session, instant(Date.now()));
@@ -266,6 +281,10 @@ export class Observer {
   }
 
   private async sessionFile(session: SessionId, found: FoundFile, seen: Observation, now: number): Promise<void> {
+    if (!isTrusted(this.workspace, found.path, found.hash)) {
+      this.workspace.log.say("warn", `${found.path} is tracked by the repository and not trusted: it is not obeyed`);
+      return;
+    }
     const parsed = parseJson(found.content);
     const checked = "ok" in parsed ? checkSession(withSessionDefaults(parsed.ok, session)) : parsed;
     const known = this.workspace.state.sessions.get(session)?.file;
@@ -291,7 +310,7 @@ export class Observer {
 
   /** A session file that stayed unreadable is set aside, and written anew from what is known. */
   async setAside(path: string, seen: Observation, now: number): Promise<void> {
-    const session = path.split("/")[0] ?? "";
+    const session = topOf(path);
     const aside = `${path}.corrupt-${instant(now).replace(/[:.]/g, "-")}`;
     await rename(join(this.workspace.folder, path), join(this.workspace.folder, aside));
     this.workspace.scanner.seen.delete(path);
@@ -452,16 +471,19 @@ export class Observer {
   }
 
   private answers(seen: Observation, now: number, starting: boolean): void {
+    this.settling = false;
     for (const [path, { found, since }] of [...this.answersWaiting]) {
       if (found.place.kind !== "response") continue;
       const { session, task: id, attempt, format } = found.place;
       if (!this.waitsFor(session, id, attempt)) {
         // Somebody's all the same; it may be an answer later.
         if (since === now) seen.files.push({ path, content: found.content });
-        if (isTextDrop(path) && this.task(session, id)?.status !== "pending") this.answersWaiting.delete(path);
         continue;
       }
-      if (format === "md" && !starting && now - since < TEXT_SETTLE_MS) continue;
+      if (format === "md" && !starting && now - since < TEXT_SETTLE_MS) {
+        this.settling = true;
+        continue;
+      }
       this.answersWaiting.delete(path);
       const answer = readAnswer({ content: found.content, format, task: id, attempt });
       if ("problems" in answer) {
@@ -510,6 +532,15 @@ const ORPHAN_MS = 500;
 /** Text has no end that one could see: it must have stayed as it is for this long. */
 const TEXT_SETTLE_MS = 500;
 const FIRST_SESSION = "WFS-main";
+
+function topOf(path: string): string {
+  return path.split("/")[0] ?? "";
+}
+
+function misnamed(folder: string): Problem {
+  const hint = `Rename it: mv ${folder} ${sessionIdFor(folder, () => false)}`;
+  return problem("bad-session-name", `${folder} is no session's name: WFS- and a topic in lower case with hyphens.`, { hint });
+}
 
 function isOwnFile(path: string, task: { session: SessionId; id: TaskId }): boolean {
   return path === at.task(task.session, task.id);

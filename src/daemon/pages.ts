@@ -42,7 +42,8 @@ export class Pages {
   after(decision: Decision, of: { at: Instant; responses: ReadonlyMap<string, ResponseFile>; also: Iterable<SessionId>; all: boolean }): Page[] {
     const draft = new Draft(this.workspace.state);
     draft.add(...decision.changes);
-    const sessions = new Set<SessionId>(of.also);
+    const spoilt = new Set<SessionId>(of.also);
+    const sessions = new Set(spoilt);
     for (const change of decision.changes) {
       if ("session" in change) sessions.add(change.session);
       else if (change.of === "run-started") sessions.add(change.run.session);
@@ -51,6 +52,10 @@ export class Pages {
     for (const session of sessions) {
       if (!draft.session(session)) continue;
       pages.push(...this.summaries(draft, session, decision, of.responses));
+      if (spoilt.has(session)) {
+        const known = new Set(pages.map(({ path }) => path));
+        pages.push(...this.lostSummaries(draft, session, of.responses).filter(({ path }) => !known.has(path)));
+      }
       pages.push({ path: at.checkpoint(session), content: this.checkpoint(draft, session, of.at) });
       const began = performance.now();
       const small = draft.taskCount(session) <= SMALL;
@@ -84,6 +89,17 @@ export class Pages {
     return decision.changes.flatMap((change): Page[] => {
       if (change.of !== "task" || change.session !== session || change.to !== "completed" || !change.after || !file) return [];
       return [{ path: at.summary(session, change.id), content: summary({ session: file, task: change.after, response: this.responseOf(session, change.after, responses) }) }];
+    });
+  }
+
+  /** Summaries that are not as they were written: gone, or changed by somebody. */
+  private lostSummaries(draft: Draft, session: SessionId, responses: ReadonlyMap<string, ResponseFile>): Page[] {
+    const file = draft.session(session);
+    if (!file) return [];
+    return [...draft.tasks(session)].flatMap((task): Page[] => {
+      const path = at.summary(session, task.id);
+      if (task.status !== "completed" || this.workspace.scanner.seen.has(path)) return [];
+      return [{ path, content: summary({ session: file, task, response: this.responseOf(session, task, responses) }) }];
     });
   }
 

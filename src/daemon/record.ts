@@ -3,6 +3,7 @@
  * then nothing is written, and the decision is taken again with that save in view.
  */
 import { rm, utimes, writeFile } from "node:fs/promises";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { LedgerEntry } from "../ledger/ledger.ts";
 import type { Decision } from "../machine/machine.ts";
@@ -48,12 +49,20 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   const durable = workspace.config.ledger.durability === "full";
   failpoint("before-files");
   try {
-    await writeFiles(workspace.folder, [...plan.writes.values()], durable);
-    for (const { path, content } of plan.writes.values()) workspace.scanner.wrote(path, content);
+    // What a task's file tells is what must last; prompts, answers and session files can be had from the ledger again.
+    const [lasting, other] = [true, false].map((wanted) => [...plan.writes.values()].filter(({ path }) => isTaskFile(path) === wanted));
+    const left = await writeFiles(workspace.folder, other ?? [], false);
+    left.push(...(await writeFiles(workspace.folder, lasting ?? [], durable)));
+    for (const { path, content } of plan.writes.values()) if (!left.includes(path)) workspace.scanner.wrote(path, content);
+    if (left.length > 0) return { stale: left };
   } catch (error) {
     // What was put in place before the failure is our own doing, no person's save.
     for (const { path, content } of plan.writes.values()) noteWritten(workspace, path, content);
     throw error;
+  }
+  // There before the attempt is on record: an attempt whose folder is missing was not "never started".
+  for (const effect of batch.decision.effects) {
+    if (effect.do === "start-agent") mkdirSync(join(workspace.folder, at.runFolder(effect.run.runId)), { recursive: true, mode: 0o700 });
   }
   failpoint("after-files-before-ledger");
   for (const effect of markers) await setMarker(workspace, effect);
@@ -68,8 +77,10 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
 
 /** Pages are rebuilt from what is recorded: they need not survive a power cut, and nobody waits for them. */
 export async function writePages(workspace: Workspace, pages: readonly Page[]): Promise<void> {
-  await writeFiles(workspace.folder, pages, false);
-  for (const { path, content } of pages) workspace.scanner.wrote(path, content);
+  // A session that somebody is just removing must not come back by its pages.
+  const wanted = pages.filter(({ path }) => existsSync(join(workspace.folder, path.split("/")[0] ?? "")));
+  await writeFiles(workspace.folder, wanted, false);
+  for (const { path, content } of wanted) workspace.scanner.wrote(path, content);
 }
 
 interface Plan {
@@ -82,7 +93,9 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
   const { decision, observed } = batch;
   const plan: Plan = { writes: new Map(), entries: [], removals: [...observed.consumed] };
   const put = (path: string, content: string | Buffer): LedgerEntry["changes"][number] => {
-    plan.writes.set(path, { path, content });
+    // A person's file that cannot be read stays as it is: it is merged when it is mended.
+    const changed = isState(path) ? { changed: () => !workspace.scanner.unchanged(path) } : {};
+    if (!workspace.held.get(path)) plan.writes.set(path, { path, content, ...changed });
     return { path, content: Buffer.from(content) };
   };
   for (const transition of decision.changes.filter(isTransition)) {
@@ -177,7 +190,9 @@ function sessionText(workspace: Workspace, change: Extract<Change, { of: "sessio
 }
 
 function taskText(workspace: Workspace, path: string, task: Task): string {
-  return formatJson(task, textOnDisk(workspace, path));
+  const { source } = task.execution;
+  const text = textOnDisk(workspace, path) ?? (source ? textOnDisk(workspace, source.file) : undefined);
+  return formatJson(task, text);
 }
 
 /** What is there now, for its indentation. */
@@ -201,9 +216,13 @@ function noteOf(workspace: Workspace, transition: Transition): { note?: string }
   return scripted ? { note: "scripted: no model was called" } : {};
 }
 
+function isTaskFile(path: string): boolean {
+  return path.includes("/.task/");
+}
+
 /** Files whose content people change too; everything else is the daemon's alone. */
 function isState(path: string): boolean {
-  return path.includes("/.task/") || path.endsWith("/workflow-session.json");
+  return isTaskFile(path) || path.endsWith("/workflow-session.json");
 }
 
 function noteWritten(workspace: Workspace, path: string, content: string | Buffer): void {

@@ -54,7 +54,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
       (path) => loop.hint(path),
       (error) => log.say("warn", `file events are not available (${error.message}); changes are found every ${workspace.config.rescan}`),
     );
-    const unhook = onSignals(loop, (text) => log.say("info", text));
+    const deafen = onSignals(loop, (text) => log.say("info", text));
     try {
       await watch.ready;
       await writeFileAtomic(join(folder, RUN, "daemon.json"), `${JSON.stringify({ ...holder, ready: true }, null, 2)}\n`);
@@ -65,7 +65,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
       log.say("info", "cox has stopped");
       return code;
     } finally {
-      unhook();
+      deafen();
       await watch.close();
       await workspace.ledger.close();
     }
@@ -74,7 +74,10 @@ export async function startDaemon(options: StartOptions): Promise<number> {
   }
 }
 
-/** First signal: no new agents, wait. Second, or SIGUSR2: stop the agents too. */
+/**
+ * First signal: no new agents, wait. Second, or SIGUSR2: stop the agents too. What comes when all is over does nothing: a
+ * signal must not cut off the last steps. Returns what brings that about.
+ */
 function onSignals(loop: Loop, say: (text: string) => void): () => void {
   let asked = 0;
   const gently = () => {
@@ -93,8 +96,7 @@ function onSignals(loop: Loop, say: (text: string) => void): () => void {
     ["SIGUSR2", now],
     ["SIGHUP", () => loop.hint("config.yaml")],
   ];
-  for (const [signal, handler] of handlers) process.on(signal, handler);
-  return () => {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
-  };
+  let over = false;
+  for (const [signal, handler] of handlers) process.on(signal, () => over || handler());
+  return () => void (over = true);
 }

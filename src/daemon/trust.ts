@@ -52,9 +52,13 @@ export async function readTrusted(folder: string): Promise<Map<string, string>> 
 }
 
 async function trackedPaths(root: string, otherwise: ReadonlySet<string>): Promise<ReadonlySet<string>> {
-  const found = await findRepository(root);
-  if ("problem" in found) return otherwise;
-  return new Set((await trackedUnder(found.ok, WORKSPACE)).map((path) => path.slice(WORKSPACE.length + 1)));
+  try {
+    const found = await findRepository(root);
+    if ("problem" in found) return otherwise;
+    return new Set((await trackedUnder(found.ok, WORKSPACE)).map((path) => path.slice(WORKSPACE.length + 1)));
+  } catch {
+    return otherwise; // an index that git cannot read now changes again
+  }
 }
 
 const trustFile = (folder: string) => join(folder, RUN, "trust.json");

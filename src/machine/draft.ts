@@ -1,17 +1,19 @@
 /** A decision in the making: reads the state through the changes already decided, and never touches the state itself. */
-import { taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
-import type { SessionFile } from "../model/session.ts";
+import { parentOf, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import type { Phase, SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, Change, Effect, Run } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
-import { isReady, startsBefore, type Session, type State } from "./state.ts";
+import { isOpen, isReady, phaseOfTask, startsBefore, type Session, type State } from "./state.ts";
 
 export class Draft {
   readonly changes: Change[] = [];
   readonly effects: Effect[] = [];
   /** Tasks that this decision changed, by session. */
   readonly touched = new Map<SessionId, Map<TaskId, Task | null>>();
+  /** Of these, the subtasks: by `<session>/<parent>`. */
+  private readonly touchedSubtasks = new Map<TaskKey, Set<TaskId>>();
   private readonly files = new Map<SessionId, SessionFile | null>();
   private readonly liveRuns = new Map<TaskKey, Run | null>();
   private readonly liveLimits = new Map<string, Instant | null>();
@@ -57,6 +59,18 @@ export class Draft {
     return count;
   }
 
+  /** How many tasks are not done yet, by phase. */
+  openWork(session: SessionId): Record<Phase, number> {
+    const base = this.base(session);
+    const open: Record<Phase, number> = base ? { ...base.index.open } : { PLAN: 0, IMPLEMENT: 0, REVIEW: 0 };
+    for (const [id, task] of this.touched.get(session) ?? []) {
+      const before = base?.tasks.get(id);
+      if (before && isOpen(before)) open[phaseOfTask(before)]--;
+      if (task && isOpen(task)) open[phaseOfTask(task)]++;
+    }
+    return open;
+  }
+
   *tasks(session: SessionId): Generator<Task> {
     const touched = this.touched.get(session);
     for (const [id, task] of this.base(session)?.tasks ?? []) if (!touched?.has(id)) yield task;
@@ -65,8 +79,8 @@ export class Draft {
 
   children(session: SessionId, parent: TaskId): TaskId[] {
     const found = new Set(this.base(session)?.index.children.get(parent));
-    for (const [id, task] of this.touched.get(session) ?? []) {
-      if (task?.relations.parent === parent) found.add(id);
+    for (const id of this.touchedSubtasks.get(taskKey(session, parent)) ?? []) {
+      if (this.touched.get(session)?.get(id)) found.add(id);
       else found.delete(id);
     }
     return [...found];
@@ -132,6 +146,12 @@ export class Draft {
     const tasks = this.touched.get(session);
     if (tasks) tasks.set(id, task);
     else this.touched.set(session, new Map([[id, task]]));
+    const parent = parentOf(id);
+    if (parent === null) return;
+    const key = taskKey(session, parent);
+    const subtasks = this.touchedSubtasks.get(key);
+    if (subtasks) subtasks.add(id);
+    else this.touchedSubtasks.set(key, new Set([id]));
   }
 
   private note(change: Change): void {

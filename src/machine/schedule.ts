@@ -19,14 +19,20 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
     if (at && (!wake || at < wake)) wake = at;
   };
   const live = draft.runs();
+  /** Roles and paths that clash with an agent that lives: what is known of one task holds for all like it. */
+  const clashing = new Set<string>();
   for (const [session, task] of inOrder(draft)) {
+    const role = policy.roles.get(task.agent);
+    // People need no slot: behind a full house only they are looked for.
+    const needsSlot = role !== undefined && role.runner !== "human" && task.execution.approve !== "before";
+    const claim = `${task.agent}\n${task.paths}`;
+    if (needsSlot && (live.length >= policy.concurrency || clashing.has(claim))) continue;
     if (draft.run(session, task.id)) continue; // its agent is still being stopped
     const state = stateOf(task);
     if (state.status === "pending" && state.nextAttemptAt && toMs(state.nextAttemptAt) > toMs(lent.now)) {
       later(instant(toMs(state.nextAttemptAt)));
       continue;
     }
-    const role = policy.roles.get(task.agent);
     if (!role) {
       move(draft, session, task, { status: "blocked", reason: "invalid" }, "daemon");
       continue;
@@ -39,10 +45,12 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       askPerson(draft, session, task, lent);
       continue;
     }
-    // People need no slot: behind a full house only they are looked for.
     if (live.length >= policy.concurrency) continue;
     const writes = writesOf(task, role);
-    if (live.some((run) => mayClash(run.writes, writes))) continue;
+    if (live.some((run) => mayClash(run.writes, writes))) {
+      clashing.add(claim);
+      continue;
+    }
     const blockedUntil = serviceBlocks(draft, role, task, policy, lent.now);
     if (blockedUntil !== undefined) {
       later(blockedUntil);

@@ -111,21 +111,12 @@ export function deriveSessions(draft: Draft, now: Instant): void {
 }
 
 const PHASE_ORDER: readonly Phase[] = ["PLAN", "IMPLEMENT", "REVIEW"];
-const PHASE_OF_ROLE: Record<string, Phase> = { "planning-agent": "PLAN", "review-agent": "REVIEW" };
 
-/** The first phase that still has work; planning until there is any. Looks no further than the first implementing task. */
+/** The first phase that still has work; planning until there is any. */
 function phaseOf(draft: Draft, session: SessionId, now: Phase): Phase {
-  let found: Phase | undefined;
-  let any = false;
-  for (const task of draft.tasks(session)) {
-    any = true;
-    if (task.status === "completed" || task.status === "container") continue;
-    const phase = PHASE_OF_ROLE[task.agent] ?? "IMPLEMENT";
-    if (phase === "PLAN") return "PLAN";
-    if (phase === "IMPLEMENT") found = "IMPLEMENT";
-    else found ??= "REVIEW";
-  }
-  return any ? (found ?? now) : "PLAN";
+  if (draft.taskCount(session) === 0) return "PLAN";
+  const open = draft.openWork(session);
+  return PHASE_ORDER.find((phase) => open[phase] > 0) ?? now;
 }
 
 function same(a: SessionFile, b: SessionFile): boolean {

@@ -1,6 +1,6 @@
 /** All that decisions are made from, and the indexes that make them cheap with ten thousand tasks. */
-import { compareTaskIds, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
-import type { SessionFile } from "../model/session.ts";
+import { compareTaskIds, parentOf, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import type { Phase, SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, Run } from "../model/transition.ts";
@@ -30,6 +30,8 @@ export interface Index {
   ready: TaskId[];
   /** Pending tasks with a `next_attempt_at`. */
   waiting: Set<TaskId>;
+  /** How many tasks are not done yet, by phase. */
+  open: Record<Phase, number>;
 }
 
 export function emptyState(): State {
@@ -37,7 +39,20 @@ export function emptyState(): State {
 }
 
 export function emptySession(file: SessionFile): Session {
-  return { file, tasks: new Map(), index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set() } };
+  const open = { PLAN: 0, IMPLEMENT: 0, REVIEW: 0 };
+  return { file, tasks: new Map(), index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set(), open } };
+}
+
+const PHASE_OF_ROLE: Record<string, Phase> = { "planning-agent": "PLAN", "review-agent": "REVIEW" };
+
+/** The phase of the work that a task is; implementing, unless its role says otherwise. */
+export function phaseOfTask(task: Task): Phase {
+  return (Object.hasOwn(PHASE_OF_ROLE, task.agent) ? PHASE_OF_ROLE[task.agent] : undefined) ?? "IMPLEMENT";
+}
+
+/** Whether there is work left in the task itself: a container's is in its subtasks. */
+export function isOpen(task: Task): boolean {
+  return task.status !== "completed" && task.status !== "container";
 }
 
 /** Whether a task that waits for `dependency` may go on: a failed or cancelled one releases only with `continue_on_error`. */
@@ -47,13 +62,11 @@ export function releases(dependency: Task | undefined): boolean {
   return (
     dependency.status === "blocked" &&
     dependency.execution.continue_on_error === true &&
-    GIVEN_UP.has(stateReason(dependency))
+    GIVEN_UP.has(dependency.execution.reason ?? "cancelled")
   );
 }
 
 const GIVEN_UP = new Set(["failed", "timeout", "stalled", "budget", "verify", "conflict", "auth", "invalid", "cancelled"]);
-
-const stateReason = (task: Task) => task.execution.reason ?? "cancelled";
 
 export function isReady(task: Task, taskOf: (id: TaskId) => Task | undefined): boolean {
   return task.status === "pending" && task.relations.dependencies.every((id) => releases(taskOf(id)));
@@ -68,16 +81,19 @@ export function startsBefore(a: Task, b: Task): number {
 export function setTask(session: Session, id: TaskId, task: Task | null): void {
   const { tasks, index } = session;
   const old = tasks.get(id);
+  const parent = parentOf(id);
   if (old) {
     removeReady(session, old);
     index.waiting.delete(id);
     for (const dependency of old.relations.dependencies) index.dependents.get(dependency)?.delete(id);
-    if (old.relations.parent) index.children.get(old.relations.parent)?.delete(id);
+    if (parent) index.children.get(parent)?.delete(id);
+    if (isOpen(old)) index.open[phaseOfTask(old)]--;
   }
   if (task) {
     tasks.set(id, task);
     for (const dependency of task.relations.dependencies) addTo(index.dependents, dependency, id);
-    if (task.relations.parent) addTo(index.children, task.relations.parent, id);
+    if (parent) addTo(index.children, parent, id);
+    if (isOpen(task)) index.open[phaseOfTask(task)]++;
     if (task.status === "pending" && task.execution.next_attempt_at) index.waiting.add(id);
     if (isReady(task, (other) => tasks.get(other))) insertReady(session, task);
   } else {

@@ -35,16 +35,28 @@ function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): 
   return problems.length === 0 ? { ok: value as T } : { problems };
 }
 
-/** ajv's errors, one for each place: of a union only the last is of use. */
+/** ajv's errors, one for each place. */
 function inWords(errors: ErrorObject[]): Problem[] {
   const byPlace = new Map<string, Problem>();
-  for (const error of errors) {
+  for (const error of withoutNullBranches(errors)) {
     const pointer = error.keyword === "required" ? `${error.instancePath}/${String(error.params["missingProperty"])}` : error.instancePath;
-    if (error.keyword === "anyOf" && byPlace.has(pointer)) continue;
-    byPlace.set(pointer, inWord(error, pointer));
+    if (!byPlace.has(pointer)) byPlace.set(pointer, inWord(error, pointer));
   }
   return [...byPlace.values()];
 }
+
+/** Of something that may also be null, what is wrong with it is of use, not that it is not null. */
+function withoutNullBranches(errors: ErrorObject[]): ErrorObject[] {
+  const useless = new Set<ErrorObject>();
+  for (const union of errors.filter(({ keyword }) => keyword === "anyOf")) {
+    const inside = errors.filter((error) => error.schemaPath.startsWith(`${union.schemaPath}/`) && isWithin(error.instancePath, union.instancePath));
+    const nulls = inside.filter(({ keyword, params }) => keyword === "type" && params["type"] === "null");
+    if (inside.length > nulls.length) for (const error of [union, ...nulls]) useless.add(error);
+  }
+  return errors.filter((error) => !useless.has(error));
+}
+
+const isWithin = (pointer: string, outer: string) => pointer === outer || pointer.startsWith(`${outer}/`);
 
 function inWord(error: ErrorObject, pointer: string): Problem {
   const field = pointer.split("/").slice(1).join(".") || "the file";
@@ -107,7 +119,7 @@ function misspeltKeys(value: unknown, schema: SchemaNode, path: string): Problem
 
 function unknownKeys(value: unknown, schema: SchemaNode, path: string): Problem[] {
   return unknownIn(value, schema, path, (key, near, pointer) =>
-    problem("bad-config", `There is no setting ${pointer.slice(1).replaceAll("/", ".") || key}.`, {
+    problem("bad-config", `There is no setting ${[...pointer.split("/").slice(1, -1), key].join(".")}.`, {
       pointer,
       hint: near === undefined ? "cox config --docs lists them all." : `Did you mean ${near}?`,
     }),

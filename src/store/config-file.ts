@@ -10,10 +10,10 @@ export type ReadConfig = { ok: Config; written: WrittenConfig } | { problems: Pr
 
 /** Settings from the file's text and the environment (`COX_CONCURRENCY=2`, `COX_LEDGER_DURABILITY=process`), which wins. */
 export function readConfig(text: string, environment: Record<string, string | undefined> = {}): ReadConfig {
-  if (text.length > MAX_CONFIG_BYTES) return { problems: [problem("bad-config", "The settings have more than 64 kB.")] };
+  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) return { problems: [problem("bad-config", "The settings have more than 64 kB.")] };
   const lines = new LineCounter();
   // The library's own check for duplicate keys is quadratic; sizes are bounded above, and the check stays on.
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, version: "1.2" });
+  const document = parseDocument(text.replace(/^\ufeff/, ""), { lineCounter: lines, uniqueKeys: true, version: "1.2" });
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
@@ -27,13 +27,14 @@ export function readConfig(text: string, environment: Record<string, string | un
   });
   if (aliases) return { problems: [problem("bad-config", "Aliases (*name) are not used in settings.", { hint: "Write the value out." })] };
 
-  const written: unknown = document.toJS() ?? {};
+  const written = withoutEmptySections(document.toJS() ?? {}, ConfigSchema as unknown as SchemaNode);
   const fromEnvironment = environmentSettings(environment);
-  const checked = checkConfig(merge(written, fromEnvironment));
+  const checked = checkConfig(isObject(written) ? merge(written, fromEnvironment) : written);
   if ("problems" in checked) {
     return {
       problems: checked.problems.map((found) => {
-        const path = (found.pointer ?? "").split("/").slice(1);
+        const path = (found.pointer ?? "").split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+        if (has(fromEnvironment, path)) return fromVariable(found, path);
         const node = path.length > 0 ? document.getIn(path, true) : undefined;
         const range = (node as { range?: [number, number, number] } | undefined)?.range;
         return { ...found, code: "bad-config" as const, ...(range ? place(range[0]) : {}) };
@@ -75,10 +76,38 @@ function defaultsOf(schema: SchemaNode): unknown {
   return Object.fromEntries(Object.entries(schema.properties).map(([key, inner]) => [key, defaultsOf(inner)]));
 }
 
+/** A section whose lines are all comments is empty, which YAML calls null. */
+function withoutEmptySections(written: unknown, schema: SchemaNode): unknown {
+  if (!isObject(written)) return written;
+  const sections = Object.entries(written).filter(([key, value]) => !(value === null && ownOf(schema.properties, key)?.properties));
+  return Object.fromEntries(sections.map(([key, value]) => [key, withoutEmptySections(value, ownOf(schema.properties, key) ?? {})]));
+}
+
+function ownOf<T>(record: Record<string, T> | undefined, key: string): T | undefined {
+  return record && Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+function has(value: unknown, path: readonly string[]): boolean {
+  let at = value;
+  for (const key of path) {
+    if (!isObject(at) || !Object.hasOwn(at, key)) return Array.isArray(at);
+    at = at[key];
+  }
+  return path.length > 0;
+}
+
+function fromVariable(found: Problem, path: readonly string[]): Problem {
+  const { pointer: _, ...rest } = found;
+  const known = settings().find(({ name }) => path.join(".").startsWith(name))?.name ?? path.join(".");
+  return { ...rest, code: "bad-config", message: `From the environment, ${variableOf(known)}: ${found.message}` };
+}
+
+const variableOf = (name: string) => `COX_${name.replaceAll(".", "_").toUpperCase()}`;
+
 function environmentSettings(environment: Record<string, string | undefined>): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const { name, schema } of settings()) {
-    const value = environment[`COX_${name.replaceAll(".", "_").toUpperCase()}`];
+    const value = environment[variableOf(name)];
     if (value === undefined || value === "") continue;
     const path = name.split(".");
     const last = path.pop() as string;

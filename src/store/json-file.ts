@@ -1,6 +1,8 @@
 /** JSON that people write: every problem with its place, and an edit that keeps order, unknown keys and indentation. */
 import { parseTree, visit, type Node } from "jsonc-parser";
 import { problem, type Problem } from "../problems.ts";
+import { withWrittenNumbers } from "./json-numbers.ts";
+import { syntaxTrouble } from "./json-syntax.ts";
 
 export const MAX_BYTES = 1024 * 1024;
 const MAX_DEPTH = 64;
@@ -29,29 +31,40 @@ export function parseJson(bytes: Buffer): ParsedJson {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (error) {
-    return syntaxProblem(text, error as Error);
+  } catch {
+    return syntaxProblem(text);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return wrong(problem("not-an-object", "The file must hold one JSON object.", { hint: 'At least {"title": "…"}.', line: 1, column: 1 }));
   }
   const problems = keyProblems(text);
-  return problems.length > 0 ? { problems, unfinished: false } : { ok: value as Json, text };
+  return problems.length > 0 ? { problems: fewOf(problems), unfinished: false } : { ok: value as Json, text };
 }
 
-/** Adds line and column to problems that have a JSON pointer. */
+/** Adds line and column to problems that have a JSON pointer; of very many only the first are told. */
 export function locate(text: string, problems: Problem[]): Problem[] {
   const tree = problems.some((p) => p.pointer !== undefined) ? parseTree(text) : undefined;
-  return problems.map((p) => {
+  return fewOf(problems).map((p) => {
     const node = tree && p.pointer !== undefined ? nodeAt(tree, p.pointer) : undefined;
     return node ? { ...p, ...lineAndColumn(text, node.offset) } : p;
   });
 }
 
-/** The object as text, in the indentation of the text it replaces (two spaces where there is none to go by). */
+const MOST_TOLD = 100;
+
+function fewOf(problems: Problem[]): Problem[] {
+  const rest = problems.length - MOST_TOLD;
+  return rest <= 0 ? problems : [...problems.slice(0, MOST_TOLD), problem("wrong-value", `There are ${rest} problems more.`)];
+}
+
+/**
+ * The object as text, in the indentation and with the line ends of the text it replaces (two spaces where there is none
+ * to go by), and with its numbers as they stand there (`1.10`). Known limit: keys such as "1" come first, in numeric order.
+ */
 export function formatJson(value: unknown, like?: string): string {
   const indent = like === undefined ? undefined : /\n([ \t]+)\S/.exec(like)?.[1];
-  return `${JSON.stringify(value, null, indent ?? 2)}\n`;
+  const text = `${JSON.stringify(like === undefined ? value : withWrittenNumbers(value, like), null, indent ?? 2)}\n`;
+  return like?.includes("\r\n") ? text.replaceAll("\n", "\r\n") : text;
 }
 
 function wrong(...problems: Problem[]): ParsedJson {
@@ -77,20 +90,29 @@ function tooDeep(text: string): Problem | undefined {
   return undefined;
 }
 
-function syntaxProblem(text: string, error: Error): ParsedJson {
-  let first: { offset: number } | undefined;
-  visit(
-    text,
-    { onError: (_code, offset) => (first ??= { offset }) },
-    { disallowComments: true, allowTrailingComma: false, allowEmptyContent: false },
-  );
+function syntaxProblem(text: string): ParsedJson {
+  const { offset, expected } = syntaxTrouble(text) ?? { offset: text.length, expected: "something else" };
+  const found = text.charAt(offset);
   const end = text.trimEnd().length;
-  const unfinished = /end of JSON input|Unterminated string/i.test(error.message) || (first?.offset ?? 0) >= end;
-  const message = `The file is not valid JSON: ${error.message.replace(/ in JSON at position.*| \(line.*|"\.\.\..*/s, "")}.`;
-  return {
-    problems: [problem("not-json", message, { ...lineAndColumn(text, Math.min(first?.offset ?? end, end)), hint: "Mend it here." })],
-    unfinished,
-  };
+  const message = `The file is not valid JSON: ${found === "" ? "it ends" : `${nameOf(found)} stands`} where ${expected} is expected.`;
+  const place = lineAndColumn(text, Math.min(offset, end));
+  return { problems: [problem("not-json", message, { ...place, hint: hintFor(text, offset) })], unfinished: found === "" };
+}
+
+function nameOf(character: string): string {
+  if (character === "\n" || character === "\r") return "a line break";
+  if (character === "\t") return "a tab";
+  const code = character.charCodeAt(0);
+  return code < 32 || code === 127 ? `the control character ${code}` : character === '"' ? "a double quote" : `"${character}"`;
+}
+
+function hintFor(text: string, offset: number): string {
+  const found = text.charAt(offset);
+  if (found === "'" || found === "\u201c" || found === "\u201d") return "JSON knows only straight double quotes.";
+  if (found === "/" || found === "#") return "JSON has no comments.";
+  if ((found === "}" || found === "]") && /,\s*$/.test(text.slice(Math.max(0, offset - 200), offset))) return "Remove the comma before it.";
+  if (found === "\n" || found === "\r") return "Close the text, or write \\n for a line break in it.";
+  return found === "" ? "Write the rest." : "Mend it here.";
 }
 
 function keyProblems(text: string): Problem[] {
@@ -99,16 +121,22 @@ function keyProblems(text: string): Problem[] {
   visit(text, {
     onObjectBegin: () => void open.push(new Set()),
     onObjectEnd: () => void open.pop(),
-    onObjectProperty: (key, offset, _length, line, character) => {
+    onObjectProperty: (key, _offset, _length, line, character, pathTo) => {
       const keys = open.at(-1);
-      const place = { line: line + 1, column: character + 1 };
-      if (FORBIDDEN.has(key)) problems.push(problem("forbidden-key", `The key ${key} is not allowed.`, { ...place, hint: "Remove it." }));
-      if (keys?.has(key)) problems.push(problem("duplicate-key", `The key "${key}" stands twice in one object.`, { ...place, hint: "Keep one of them." }));
+      const wrong = FORBIDDEN.has(key) || keys?.has(key);
+      if (wrong) {
+        const place = { pointer: pointerOf([...pathTo(), key]), line: line + 1, column: character + 1 };
+        if (FORBIDDEN.has(key)) problems.push(problem("forbidden-key", `The key ${key} is not allowed.`, { ...place, hint: "Remove it." }));
+        else problems.push(problem("duplicate-key", `The key ${JSON.stringify(key)} stands twice in one object.`, { ...place, hint: "Keep one of them." }));
+      }
       keys?.add(key);
-      void offset;
     },
   });
   return problems;
+}
+
+function pointerOf(path: readonly (string | number)[]): string {
+  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
 function nodeAt(tree: Node, pointer: string): Node | undefined {
@@ -126,7 +154,11 @@ function nodeAt(tree: Node, pointer: string): Node | undefined {
 }
 
 export function lineAndColumn(text: string, offset: number): { line: number; column: number } {
-  const before = text.slice(0, offset);
-  const line = before.split("\n").length;
-  return { line, column: offset - before.lastIndexOf("\n") };
+  let line = 1;
+  let start = 0;
+  for (let end = text.indexOf("\n"); end !== -1 && end < offset; end = text.indexOf("\n", start)) {
+    line++;
+    start = end + 1;
+  }
+  return { line, column: offset - start + 1 };
 }

@@ -25,7 +25,8 @@ export interface Lock {
 
 export async function takeLock(workspace: string, holder: Holder): Promise<{ ok: Lock } | { heldBy: Holder | null }> {
   await mkdir(join(workspace, RUN), { recursive: true });
-  const database = new DatabaseSync(lockFile(workspace), { timeout: 0 });
+  // Somebody who only asks whether it is held has it for a moment too: that is waited for.
+  const database = new DatabaseSync(lockFile(workspace), { timeout: 250 });
   try {
     database.exec("PRAGMA journal_mode = OFF");
     database.exec("BEGIN EXCLUSIVE");

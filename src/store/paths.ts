@@ -76,6 +76,7 @@ export const at = {
   chat: (session: SessionId, attempt: string) => `${session}/.chat/chat-${attempt}.md`,
   messages: (session: SessionId, attempt: string) => `${session}/messages/${attempt}.jsonl`,
   checkpoint: (session: SessionId) => `${session}/state/checkpoint.json`,
+  runFolder: (runId: string) => `${RUN}/attempts/${runId}`,
   report: (path: string) => `${path}.error.md`,
 };
 

@@ -11,7 +11,10 @@ import { isSessionId } from "../model/ids.ts";
 import { missing } from "./files.ts";
 import { placeOf, RUN, type Place } from "./paths.ts";
 
-/** A file as last seen. `hash` is the SHA-256 of its content; null where the content is not looked at. */
+/**
+ * A file as last seen. `hash` is the SHA-256 of its content; null where the content is not looked at. Where the signature
+ * ends in {@link YOUNG} it proves nothing yet, and the content counts.
+ */
 export interface Seen {
   signature: string;
   hash: string | null;
@@ -28,7 +31,6 @@ export type Found =
 export class Scanner {
   private readonly workspace: string;
   readonly seen = new Map<string, Seen>();
-  /** Markers and their time of change, newest first; kept by every look at the top folder. */
 
   constructor(workspace: string) {
     this.workspace = workspace;
@@ -38,15 +40,18 @@ export class Scanner {
   async full(): Promise<Found[]> {
     const found: Found[] = [];
     const present = new Set<string>();
+    const closed: string[] = [];
     let looked = 0;
-    for (const path of this.walk()) {
+    for (const path of this.walk("", closed)) {
       present.add(path);
       const difference = this.look(path);
       if (difference) found.push(difference);
       if (++looked % 256 === 0) await breathe();
     }
     for (const path of this.seen.keys()) {
-      if (!present.has(path)) found.push({ path, place: placeOf(path), is: "gone" });
+      // What is in a folder that may not be read is not gone.
+      if (present.has(path) || closed.some((folder) => path.startsWith(`${folder}/`))) continue;
+      found.push({ path, place: placeOf(path), is: "gone" });
     }
     return found;
   }
@@ -73,15 +78,22 @@ export class Scanner {
     else this.seen.set(found.path, { signature: found.what, hash: null });
   }
 
-  /** Notes what the daemon itself has just written. */
+  /** Notes what the daemon itself has just written. Somebody may have saved since: the next look compares the content. */
   wrote(path: string, content: string | Buffer): void {
-    const signature = this.signatureOf(path);
-    if (signature) this.seen.set(path, { signature, hash: sha256(content) });
+    const stat = statOf(join(this.workspace, path));
+    if (stat) this.seen.set(path, { signature: sign(stat) + YOUNG, hash: sha256(content) });
   }
 
   /** Whether the file still is what was last seen (or still is not there). */
   unchanged(path: string): boolean {
-    return this.signatureOf(path) === this.seen.get(path)?.signature;
+    const before = this.seen.get(path);
+    const full = join(this.workspace, path);
+    const stat = statOf(full);
+    if (!stat || !before) return !stat && !before;
+    if (!stat.isFile()) return before.signature === kindOf(stat);
+    if (before.signature === sign(stat)) return true;
+    const read = before.signature === sign(stat) + YOUNG ? readRegular(full) : undefined;
+    return read !== undefined && sha256(read.content) === before.hash;
   }
 
   /** Markers that exist, newest first. */
@@ -96,12 +108,17 @@ export class Scanner {
     return markers.sort((a, b) => b.changedAt - a.changedAt || a.session.localeCompare(b.session));
   }
 
+  isThere(path: string): boolean {
+    return statOf(join(this.workspace, path)) !== undefined;
+  }
+
   private look(path: string): Found | undefined {
     const place = placeOf(path);
     if (place.kind === "ignored" || place.kind === "transcript" || place.kind === "output") return undefined;
     const before = this.seen.get(path);
     const full = join(this.workspace, path);
-    const stat = statOf(full);
+    const stat = mayLook(full);
+    if (stat === "no") return before?.signature === UNREADABLE ? undefined : { path, place, is: "irregular", what: UNREADABLE };
     if (!stat) return before ? { path, place, is: "gone" } : undefined;
     if (!stat.isFile()) {
       const what = kindOf(stat);
@@ -111,7 +128,11 @@ export class Scanner {
     if (before?.signature === signature) return undefined;
     if (stat.size > MAX_BYTES) return { path, place, is: "oversized", size: stat.size, signature };
     const read = readRegular(full);
-    if (!read) return before ? { path, place, is: "gone" } : undefined;
+    if (!read) {
+      // Gone or replaced since the look above: the next look tells. What is there and may not be read is not gone.
+      const still = statOf(full)?.ino === stat.ino;
+      return still && before?.signature !== UNREADABLE ? { path, place, is: "irregular", what: UNREADABLE } : undefined;
+    }
     const hash = sha256(read.content);
     if (before?.hash === hash) {
       this.seen.set(path, { signature: read.signature, hash });
@@ -120,13 +141,15 @@ export class Scanner {
     return { path, place, is: "file", content: read.content, hash, signature: read.signature };
   }
 
-  private signatureOf(path: string): string | undefined {
-    const stat = statOf(join(this.workspace, path));
-    return stat && sign(stat);
-  }
-
-  private *walk(from = ""): Generator<string> {
-    for (const entry of entriesIn(join(this.workspace, from))) {
+  /** `closed` takes the folders that may not be read. */
+  private *walk(from = "", closed: string[] = []): Generator<string> {
+    const entries = entriesIn(join(this.workspace, from));
+    if (entries === "closed") {
+      if (from === "") throw new Error(`${this.workspace} may not be read`);
+      closed.push(from);
+      return;
+    }
+    for (const entry of entries) {
       const path = from ? `${from}/${entry.name}` : entry.name;
       if (path === RUN || path === ".git") continue;
       const place = placeOf(path);
@@ -134,7 +157,7 @@ export class Scanner {
         if (place.kind === "transcript" || place.kind === "output") continue;
         if (placeOf(`${path}/x`).kind === "transcript") continue;
         if (isSessionId(path)) yield path;
-        yield* this.walk(path);
+        yield* this.walk(path, closed);
       } else {
         yield path;
       }
@@ -146,12 +169,21 @@ export function sha256(content: string | Buffer): string {
   return createHash("sha256").update(content).digest("hex");
 }
 
-/** Reads a regular file without following a link and without hanging on a FIFO; undefined when it is none (any more). */
+/** How a file's signature ends that changed so lately that another change would not show in it. */
+const YOUNG = " young";
+/** Kernels tell the time of a change to within a tick, 10 ms at most. */
+const YOUNG_MS = 50;
+
+/**
+ * Reads a regular file without following a link and without hanging on a FIFO; undefined when it is none (any more), or
+ * may not be read. Throws where that says nothing about the file: too many open files, an I/O error.
+ */
 export function readRegular(path: string): { content: Buffer; signature: string } | undefined {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch {
+  } catch (error) {
+    if (SHORT_OF.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
     return undefined;
   }
   try {
@@ -160,17 +192,33 @@ export function readRegular(path: string): { content: Buffer; signature: string 
     const buffer = Buffer.alloc(before.size);
     let length = 0;
     for (let got = -1; got !== 0 && length < buffer.length; length += got) got = readSync(fd, buffer, length, buffer.length - length, length);
-    return { content: buffer.subarray(0, length), signature: sign(fstatSync(fd)) };
+    // The state before reading: what is written meanwhile shows as a change at the next look.
+    const signature = sign(before) + (Date.now() - before.ctimeMs < YOUNG_MS ? YOUNG : "");
+    return { content: buffer.subarray(0, length), signature };
   } finally {
     closeSync(fd);
   }
 }
+
+const SHORT_OF = new Set(["EMFILE", "ENFILE", "ENOMEM", "EIO"]);
+const UNREADABLE = "a file that may not be read";
 
 type Stat = NonNullable<ReturnType<typeof statOf>>;
 
 function statOf(path: string) {
   return lstatSync(path, { throwIfNoEntry: false });
 }
+
+function mayLook(path: string): Stat | undefined | "no" {
+  try {
+    return statOf(path);
+  } catch (error) {
+    if (CLOSED.has((error as NodeJS.ErrnoException).code ?? "")) return "no";
+    throw error;
+  }
+}
+
+const CLOSED = new Set(["EACCES", "EPERM"]);
 
 function sign(stat: { ino: number; size: number; mtimeMs: number; ctimeMs: number }): string {
   return `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
@@ -185,14 +233,17 @@ function kindOf(stat: Stat): string {
 }
 
 function namesIn(folder: string): string[] {
-  return entriesIn(folder).map((entry) => entry.name);
+  const entries = entriesIn(folder);
+  return entries === "closed" ? [] : entries.map((entry) => entry.name);
 }
 
 function entriesIn(folder: string) {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch (error) {
-    if (missing(error) || (error as NodeJS.ErrnoException).code === "ENOTDIR") return [];
+    const { code } = error as NodeJS.ErrnoException;
+    if (missing(error) || code === "ENOTDIR") return [];
+    if (CLOSED.has(code ?? "")) return "closed";
     throw error;
   }
 }

@@ -11,6 +11,8 @@ export interface Watch {
 
 /** Calls `hint` with paths relative to the workspace, and `failed` when watching is not possible (limits): then only the rescan sees. */
 export function watchWorkspace(workspace: string, hint: (path: string) => void, failed: (error: Error) => void): Watch {
+  // For tests, and for file systems that tell of nothing: only the rescan sees.
+  if (process.env["COX_NO_WATCH"] === "1") return { ready: Promise.resolve(), close: async () => {} };
   const inside = (path: string) => relative(workspace, path).split(sep).join("/");
   const watcher: FSWatcher = watch(workspace, {
     ignoreInitial: true,
@@ -24,7 +26,7 @@ export function watchWorkspace(workspace: string, hint: (path: string) => void, 
   watcher.on("all", (_event, path) => hint(inside(path)));
   watcher.on("error", (error) => failed(error as Error));
   return {
-    ready: new Promise((resolve) => watcher.once("ready", () => resolve())),
+    ready: new Promise((resolve) => watcher.once("ready", () => resolve()).once("error", () => resolve())),
     close: () => watcher.close(),
   };
 }

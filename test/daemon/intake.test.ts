@@ -358,10 +358,10 @@ test("key order, unknown keys and indentation of a person's file survive, with t
     assert.deepEqual((after as Record<string, unknown>)["zebra"], drop.zebra);
     assert.deepEqual(Object.keys(after.execution).slice(0, 2), ["mine", "command"]);
   }
-  assert.match(shop.read(`${TASKS}/impl-1.json`), /^\{\n\t"zebra": \{\n\t\t"b"/);
-  assert.match(shop.read(`${TASKS}/impl-2.json`), /^\{\n {4}"zebra": \{\n {8}"b"/);
+  assert.match(shop.read(`${TASKS}/impl-1.json`), /^\{\n\t"id": "impl-1",\n\t"zebra": \{\n\t\t"b"/);
+  assert.match(shop.read(`${TASKS}/impl-2.json`), /^\{\n {4}"id": "impl-2",\n {4}"zebra": \{\n {8}"b"/);
   const { id } = await done(shop, "filed");
-  assert.match(shop.read(`${TASKS}/${id}.json`), /^\{\n\t"zebra"/);
+  assert.match(shop.read(`${TASKS}/${id}.json`), /^\{\n\t"id": "impl-\d",\n\t"zebra"/);
 });
 
 test("a container is not run, lists its subtasks, and is completed with the last of them", async (t) => {

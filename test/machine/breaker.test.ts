@@ -2,10 +2,25 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { FailureClass } from "../../src/model/failure.ts";
 import type { Execution } from "../../src/model/task.ts";
-import { deleted, dropped, droppedTogether, edited, ended, play, POLICY, started, task, tick, wait, wakes, type Played } from "./play.ts";
+import {
+  deleted,
+  dropped,
+  droppedTogether,
+  edited,
+  ended,
+  play,
+  POLICY,
+  started,
+  task,
+  tick,
+  wait,
+  wakes,
+  type Played,
+} from "./play.ts";
 
 /** One failure each, so that retries do not mix in; nothing is written, so that all run side by side. */
-const model = (id: string, execution: Partial<Execution> = {}) => task(id, { agent: "code-developer", execution: { max_attempts: 1, ...execution } });
+const model = (id: string, execution: Partial<Execution> = {}) =>
+  task(id, { agent: "code-developer", execution: { max_attempts: 1, ...execution } });
 const ids = (count: number) => Array.from({ length: count }, (_, i) => `impl-${i + 1}`);
 const fail = (id: string, failed: FailureClass = "overloaded") => ended(id, { failed });
 const KEY = "code-developer default";
@@ -33,7 +48,14 @@ test("failures further apart than five minutes do not add up", () => {
 });
 
 test("a success forgets the failures before it", () => {
-  const steps = [droppedTogether(...ids(9).map((id) => model(id))), fail("impl-1"), fail("impl-2"), fail("impl-3"), ended("impl-4"), fail("impl-5")];
+  const steps = [
+    droppedTogether(...ids(9).map((id) => model(id))),
+    fail("impl-1"),
+    fail("impl-2"),
+    fail("impl-3"),
+    ended("impl-4"),
+    fail("impl-5"),
+  ];
   const breaker = breakerOf(play(steps, { policy }));
   assert.equal(breaker?.state === "closed" && breaker.failures.length, 1);
 });
@@ -73,13 +95,23 @@ test("if it fails the breaker is open for another 60 s", () => {
 });
 
 test("a failure that is the task's own decides that the service is well", () => {
-  const played = play([...opened("impl-5", "impl-6", "impl-7"), wait(OPEN_FOR, tick), fail("impl-5", "auth")], { policy });
+  const played = play([...opened("impl-5", "impl-6", "impl-7"), wait(OPEN_FOR, tick), fail("impl-5", "auth")], {
+    policy,
+  });
   assert.equal(breakerOf(played)?.state, "closed");
 });
 
 test("if the deciding attempt is interrupted the next one decides", () => {
   for (const interrupt of [deleted("impl-5"), edited("impl-5", { status: "blocked" })]) {
-    const played = play([...opened("impl-5", "impl-6", "impl-7"), wait(OPEN_FOR, tick), interrupt, ended("impl-5", { stopped: "cancelled" })], { policy });
+    const played = play(
+      [
+        ...opened("impl-5", "impl-6", "impl-7"),
+        wait(OPEN_FOR, tick),
+        interrupt,
+        ended("impl-5", { stopped: "cancelled" }),
+      ],
+      { policy },
+    );
     assert.deepEqual(started(played.log.at(-1)), ["impl-6"]);
     assert.deepEqual(breakerOf(played), { state: "half-open", probe: "WFS-test/impl-6" });
   }
@@ -87,7 +119,10 @@ test("if the deciding attempt is interrupted the next one decides", () => {
 
 test("the deciding attempt decides though its task's model or role was changed meanwhile", () => {
   for (const change of [{ execution: { model: "other" } }, { agent: "planning-agent" }]) {
-    const played = play([...opened("impl-5", "impl-6", "impl-7"), wait(OPEN_FOR, tick), edited("impl-5", change), ended("impl-5")], { policy });
+    const played = play(
+      [...opened("impl-5", "impl-6", "impl-7"), wait(OPEN_FOR, tick), edited("impl-5", change), ended("impl-5")],
+      { policy },
+    );
     assert.equal(breakerOf(played)?.state, "closed");
     assert.deepEqual([...played.state.breakers.keys()], [KEY]);
   }
@@ -114,13 +149,26 @@ test("failures of attempts that were under way do not keep it open longer", () =
   assert.deepEqual(breakerOf(play(steps, { policy })), { state: "open", until: "2026-11-21T09:31:04.000Z" });
 });
 
-for (const failed of ["rate-limit", "usage-limit", "auth", "invalid", "permission", "budget", "verify", "conflict"] as const) {
+for (const failed of [
+  "rate-limit",
+  "usage-limit",
+  "auth",
+  "invalid",
+  "permission",
+  "budget",
+  "verify",
+  "conflict",
+] as const) {
   test(`${failed} is no failure of the service`, () => {
     assert.equal(breakerOf(play([droppedTogether(model("impl-1")), fail("impl-1", failed)])), undefined);
   });
 }
 
 test("an attempt stopped for its time limit is one, an attempt that a person stopped is none", () => {
-  const stop = (stopped: "timeout" | "stalled" | "cancelled") => breakerOf(play([droppedTogether(model("impl-1")), ended("impl-1", { stopped })]));
-  assert.deepEqual([stop("timeout")?.state, stop("stalled")?.state, stop("cancelled")], ["closed", "closed", undefined]);
+  const stop = (stopped: "timeout" | "stalled" | "cancelled") =>
+    breakerOf(play([droppedTogether(model("impl-1")), ended("impl-1", { stopped })]));
+  assert.deepEqual(
+    [stop("timeout")?.state, stop("stalled")?.state, stop("cancelled")],
+    ["closed", "closed", undefined],
+  );
 });

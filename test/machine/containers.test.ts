@@ -1,6 +1,19 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { deleted, dropped, droppedTogether, edited, ended, moves, play, standing, started, task, taskOf, wayOf } from "./play.ts";
+import {
+  deleted,
+  dropped,
+  droppedTogether,
+  edited,
+  ended,
+  moves,
+  play,
+  standing,
+  started,
+  task,
+  taskOf,
+  wayOf,
+} from "./play.ts";
 
 const family = droppedTogether(task("impl-1"), task("impl-1.1"), task("impl-1.2"));
 
@@ -70,7 +83,12 @@ test("a completed container whose subtasks are all deleted stays completed", () 
 });
 
 test("an agent at work is left alone when a subtask arrives; the task is a container once it has ended", () => {
-  const played = play([dropped("impl-1"), dropped("impl-1.1"), dropped("impl-2", { dependencies: ["impl-1"] }), ended("impl-1")]);
+  const played = play([
+    dropped("impl-1"),
+    dropped("impl-1.1"),
+    dropped("impl-2", { dependencies: ["impl-1"] }),
+    ended("impl-1"),
+  ]);
   assert.deepEqual(moves(played.log[1]), [
     ["impl-1.1", "pending"],
     ["impl-1.1", "active"],
@@ -86,7 +104,10 @@ test("a parent's list changes in the same transition as the subtask that changes
   const { log } = play([family, dropped("impl-1.3")]);
   const [change] = log[1]?.changes ?? [];
   assert.ok(change?.of === "task" && change.id === "impl-1.3");
-  assert.deepEqual(change.also?.map(({ id, relations }) => [id, relations.subtasks]), [["impl-1", ["impl-1.1", "impl-1.2", "impl-1.3"]]]);
+  assert.deepEqual(
+    change.also?.map(({ id, relations }) => [id, relations.subtasks]),
+    [["impl-1", ["impl-1.1", "impl-1.2", "impl-1.3"]]],
+  );
 });
 
 test("subtasks are listed by number", () => {
@@ -96,13 +117,24 @@ test("subtasks are listed by number", () => {
 
 test("a relation that a person broke is put back in order", () => {
   const wrong = { parent: "impl-9", subtasks: ["impl-7"], dependencies: [] };
-  const { state } = play([family, edited("impl-1", { relations: wrong }), edited("impl-1.1", { relations: wrong }), ended("impl-1.2")]);
-  assert.deepEqual(taskOf(state, "impl-1").relations, { parent: null, subtasks: ["impl-1.1", "impl-1.2"], dependencies: [] });
+  const { state } = play([
+    family,
+    edited("impl-1", { relations: wrong }),
+    edited("impl-1.1", { relations: wrong }),
+    ended("impl-1.2"),
+  ]);
+  assert.deepEqual(taskOf(state, "impl-1").relations, {
+    parent: null,
+    subtasks: ["impl-1.1", "impl-1.2"],
+    dependencies: [],
+  });
   assert.deepEqual(taskOf(state, "impl-1.1").relations, { parent: "impl-1", subtasks: [], dependencies: [] });
 });
 
 test("subtasks that a drop names but that do not exist are not listed", () => {
-  const { state } = play([dropped("impl-1", { relations: { parent: null, subtasks: ["impl-1.1"], dependencies: [] } })]);
+  const { state } = play([
+    dropped("impl-1", { relations: { parent: null, subtasks: ["impl-1.1"], dependencies: [] } }),
+  ]);
   assert.deepEqual(taskOf(state, "impl-1").relations.subtasks, []);
 });
 

@@ -2,13 +2,30 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { toMs } from "../../src/model/time.ts";
 import { BLOCKED_REASONS } from "../../src/model/task-schema.ts";
-import { dropped, droppedTogether, edited, ended, play, POLICY, standing, started, task, taskOf, tick, wait, wakes, wayOf, type Played } from "./play.ts";
+import {
+  dropped,
+  droppedTogether,
+  edited,
+  ended,
+  play,
+  POLICY,
+  standing,
+  started,
+  task,
+  taskOf,
+  tick,
+  wait,
+  wakes,
+  wayOf,
+  type Played,
+} from "./play.ts";
 
 const { breaker, retry } = POLICY;
 /** No breaker between the failures that are counted here. */
 const policy = { breaker: { ...breaker, failures: 100 } };
 const first = dropped("impl-1", { agent: "scripted" });
-const waited = (played: Played) => toMs(taskOf(played.state, "impl-1").execution.next_attempt_at ?? "") - toMs(played.now);
+const waited = (played: Played) =>
+  toMs(taskOf(played.state, "impl-1").execution.next_attempt_at ?? "") - toMs(played.now);
 const counts = ({ state }: Played) => {
   const { attempts, failures } = taskOf(state, "impl-1").execution;
   return [attempts, failures];
@@ -46,7 +63,13 @@ test("max_attempts of the task counts instead of the setting", () => {
 });
 
 test("a success ends the count of failures", () => {
-  const steps = [first, ended("impl-1", { failed: "network" }), wait(2000, tick), ended("impl-1"), edited("impl-1", { status: "pending" })];
+  const steps = [
+    first,
+    ended("impl-1", { failed: "network" }),
+    wait(2000, tick),
+    ended("impl-1"),
+    edited("impl-1", { status: "pending" }),
+  ];
   const played = play([...steps, ended("impl-1", { failed: "network" })], { policy });
   assert.deepEqual(counts(played), [3, 1]);
 });
@@ -60,7 +83,8 @@ test("rate-limit: tried again after 60 s, or at the time that the answer names",
   assert.equal(limited("2026-11-21T09:45:00Z"), "2026-11-21T09:45:00.000Z");
   assert.equal(limited("2026-11-21T10:45:00+01:00"), "2026-11-21T09:45:00.000Z");
   assert.equal(limited("2026-11-21T09:30:11Z"), "2026-11-21T09:30:11.000Z");
-  for (const useless of ["2026-11-21T09:00:00Z", "tomorrow"]) assert.equal(limited(useless), "2026-11-21T09:31:01.000Z");
+  for (const useless of ["2026-11-21T09:00:00Z", "tomorrow"])
+    assert.equal(limited(useless), "2026-11-21T09:31:01.000Z");
 });
 
 test("rate-limit counts as an attempt: after the fourth it is blocked", () => {
@@ -68,7 +92,11 @@ test("rate-limit counts as an attempt: after the fourth it is blocked", () => {
   assert.equal(standing(play([first, ...end, ...end, ...end, ...end], { policy }), "impl-1"), "blocked failed");
 });
 
-const usage = (retry_at?: string) => ({ class: "usage-limit" as const, message: "Limit reached.", ...(retry_at ? { retry_at } : {}) });
+const usage = (retry_at?: string) => ({
+  class: "usage-limit" as const,
+  message: "Limit reached.",
+  ...(retry_at ? { retry_at } : {}),
+});
 const model = (id: string) => task(id, { agent: "code-developer" });
 
 test("usage-limit: no attempt is used, and it waits until the reset and 2 min more", () => {
@@ -87,9 +115,15 @@ test("usage-limit never blocks, however often", () => {
 
 test("usage-limit parks every task of the account, other work goes on", () => {
   const all = droppedTogether(model("impl-1"), model("impl-2"), task("impl-3"), task("impl-4", { agent: "scripted" }));
-  const played = play([all, ended("impl-1", { failed: usage("2026-11-21T11:00:00Z") })], { policy: { concurrency: 1 } });
+  const played = play([all, ended("impl-1", { failed: usage("2026-11-21T11:00:00Z") })], {
+    policy: { concurrency: 1 },
+  });
   assert.deepEqual(played.log.map(started), [["impl-1"], ["impl-3"]]);
-  const on = play([ended("impl-3"), ended("impl-4"), wait(2 * 3_600_000, tick)], { start: played.state, at: played.now, policy: { concurrency: 1 } });
+  const on = play([ended("impl-3"), ended("impl-4"), wait(2 * 3_600_000, tick)], {
+    start: played.state,
+    at: played.now,
+    policy: { concurrency: 1 },
+  });
   assert.deepEqual(on.log.map(started), [["impl-4"], [], ["impl-1"]]);
 });
 
@@ -106,10 +140,15 @@ test("a later, vaguer report does not shorten a usage limit", () => {
 });
 
 test("stalled: continued once, then blocked", () => {
-  const played = play([first, ended("impl-1", { stopped: "stalled" }), ended("impl-1", { stopped: "stalled" })], { policy });
+  const played = play([first, ended("impl-1", { stopped: "stalled" }), ended("impl-1", { stopped: "stalled" })], {
+    policy,
+  });
   assert.deepEqual(wayOf(played, "impl-1"), ["pending", "active", "pending", "active", "blocked"]);
   assert.equal(standing(played, "impl-1"), "blocked stalled");
-  assert.deepEqual(taskOf(played.state, "impl-1").execution.last_attempt?.error, { class: "stalled", message: "It was silent for too long." });
+  assert.deepEqual(taskOf(played.state, "impl-1").execution.last_attempt?.error, {
+    class: "stalled",
+    message: "It was silent for too long.",
+  });
 });
 
 test("a time limit that the daemon enforced is a timeout, and tried again", () => {
@@ -144,7 +183,10 @@ for (const failed of ["auth", "invalid", "budget", "conflict", "permission"] as 
 
 test("what went wrong is kept with the attempt, hint and all", () => {
   const failed = { class: "auth" as const, message: "Not logged in.", hint: "Log in." };
-  const { state, now } = play([first, ended("impl-1", { failed, cost_usd: 0.25, turns: 3, model: "m", agent_session: "s" })], { policy });
+  const { state, now } = play(
+    [first, ended("impl-1", { failed, cost_usd: 0.25, turns: 3, model: "m", agent_session: "s" })],
+    { policy },
+  );
   assert.deepEqual(taskOf(state, "impl-1").execution.last_attempt, {
     attempt: 1,
     run_id: "run-1",

@@ -12,7 +12,22 @@ import { taskKey } from "../../src/model/ids.ts";
 import { STATUSES } from "../../src/model/task-schema.ts";
 import type { Status, Task } from "../../src/model/task.ts";
 import { after, instant, toMs } from "../../src/model/time.ts";
-import { answered, begin, deleted, dropped, edited, ended, found, markers, POLICY, S, sessionSaved, T0, task, tick } from "./play.ts";
+import {
+  answered,
+  begin,
+  deleted,
+  dropped,
+  edited,
+  ended,
+  found,
+  markers,
+  POLICY,
+  S,
+  sessionSaved,
+  T0,
+  task,
+  tick,
+} from "./play.ts";
 
 const SESSIONS = [S, "WFS-other"];
 const IDS = ["impl-1", "impl-2", "impl-3", "impl-4", "impl-10", "impl-1.1", "impl-1.2", "impl-3.1"];
@@ -41,11 +56,19 @@ const given = fc.record({
 type Step = Event | ((state: State) => Event | undefined);
 /** What can happen, with the state of the moment: an edit of a task that is not there does not. */
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(id, given, session).map(([of, more, at]): Step => dropped(of, { ...more, session: at })) },
+  {
+    weight: 6,
+    arbitrary: fc.tuple(id, given, session).map(([of, more, at]): Step => dropped(of, { ...more, session: at })),
+  },
   {
     weight: 6,
     arbitrary: fc
-      .tuple(id, session, fc.option(fc.constantFrom(...FAILURE_CLASSES)), fc.option(fc.constantFrom("timeout", "shutdown", "cancelled"), { freq: 5 }))
+      .tuple(
+        id,
+        session,
+        fc.option(fc.constantFrom(...FAILURE_CLASSES)),
+        fc.option(fc.constantFrom("timeout", "shutdown", "cancelled"), { freq: 5 }),
+      )
       .map(([of, at, failed, stopped]): Step => (state) => {
         if (!state.runs.has(taskKey(at, of))) return undefined;
         const how = stopped ? { stopped } : failed ? { failed } : {};
@@ -55,36 +78,74 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
-      .tuple(id, session, fc.constantFrom(...STATUSES, undefined), execution, fc.option(fc.uniqueArray(id, { maxLength: 2 })))
+      .tuple(
+        id,
+        session,
+        fc.constantFrom(...STATUSES, undefined),
+        execution,
+        fc.option(fc.uniqueArray(id, { maxLength: 2 })),
+      )
       .map(([of, at, status, more, dependencies]): Step => (state) => {
         if (!state.sessions.get(at)?.tasks.has(of)) return undefined;
-        const changes = { session: at, execution: more, ...(status ? { status } : {}), ...(dependencies ? { dependencies } : {}) };
+        const changes = {
+          session: at,
+          execution: more,
+          ...(status ? { status } : {}),
+          ...(dependencies ? { dependencies } : {}),
+        };
         return call(edited(of, changes), state);
       }),
   },
   { weight: 2, arbitrary: fc.tuple(id, session).map(([of, at]): Step => deleted(of, at)) },
-  { weight: 1, arbitrary: fc.tuple(id, fc.constantFrom(1, 2), fc.constantFrom("success" as const, "failure" as const)).map(([of, n, how]): Step => answered(of, n, how)) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(id, fc.constantFrom(1, 2), fc.constantFrom("success" as const, "failure" as const))
+      .map(([of, n, how]): Step => answered(of, n, how)),
+  },
   { weight: 2, arbitrary: fc.subarray([...SESSIONS, "WFS-ghost"]).map((present): Step => markers(...present)) },
-  { weight: 1, arbitrary: fc.constantFrom(...SESSIONS).map((of): Step => ({ type: "session-gone", session: of, by: "person" })) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(...SESSIONS).map((of): Step => ({ type: "session-gone", session: of, by: "person" })),
+  },
   { weight: 2, arbitrary: fc.constantFrom(...SESSIONS).map((of): Step => found(of, { status: "active" })) },
   {
     weight: 1,
     arbitrary: fc
       .tuple(fc.constantFrom(...SESSIONS), fc.constantFrom("active" as const, "paused" as const, "completed" as const))
-      .map(([of, status]): Step => (state) => (state.sessions.has(of) ? call(sessionSaved(of, { status }), state) : undefined)),
+      .map(
+        ([of, status]): Step =>
+          (state) =>
+            state.sessions.has(of) ? call(sessionSaved(of, { status }), state) : undefined,
+      ),
   },
-  { weight: 1, arbitrary: fc.tuple(id, fc.boolean()).map(([of, trusted]): Step => ({ type: "trust-changed", session: S, id: of, trusted })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(id, fc.boolean())
+      .map(([of, trusted]): Step => ({ type: "trust-changed", session: S, id: of, trusted })),
+  },
   { weight: 2, arbitrary: fc.constant(tick) },
 );
 /** Several things at a time, and how long after the last ones. */
-const history = fc.array(fc.tuple(fc.array(step, { minLength: 1, maxLength: 3 }), fc.constantFrom(0, 1000, 70_000)), { minLength: 5, maxLength: 40 });
+const history = fc.array(fc.tuple(fc.array(step, { minLength: 1, maxLength: 3 }), fc.constantFrom(0, 1000, 70_000)), {
+  minLength: 5,
+  maxLength: 40,
+});
 const rules = fc.record({ concurrency: fc.integer({ min: 1, max: 4 }), maxActiveSessions: fc.constantFrom(1, 2) });
 
 function call(made: unknown, state: State): Event {
   return (typeof made === "function" ? made(state) : made) as Event;
 }
 
-type Look = (moment: { before: State; events: Event[]; decision: Decision; state: State; lent: () => Lent; policy: typeof POLICY }) => void;
+type Look = (moment: {
+  before: State;
+  events: Event[];
+  decision: Decision;
+  state: State;
+  lent: () => Lent;
+  policy: typeof POLICY;
+}) => void;
 
 /** Plays random histories and looks at every decision. */
 function always(look: () => Look, runs = 300): void {
@@ -127,7 +188,9 @@ test("no task ever has two agents, and there are never more than concurrency", (
   always(() => {
     const alive = new Map<string, string>();
     return ({ events, decision, state, policy }) => {
-      for (const event of events) if (event.type === "ended" && alive.get(taskKey(event.session, event.id)) === event.runId) alive.delete(taskKey(event.session, event.id));
+      for (const event of events)
+        if (event.type === "ended" && alive.get(taskKey(event.session, event.id)) === event.runId)
+          alive.delete(taskKey(event.session, event.id));
       for (const effect of decision.effects) {
         if (effect.do !== "start-agent") continue;
         const key = taskKey(effect.run.session, effect.run.id);
@@ -187,7 +250,8 @@ test("nothing starts before all that it depends on has released it, in a session
       if (change.of === "task" && change.to === "active") {
         const at = state.sessions.get(change.session) ?? assert.fail();
         assert.equal(at.file.status, "active");
-        for (const other of change.after?.relations.dependencies ?? []) assert.ok(releases(at.tasks.get(other)), `${change.id} before ${other}`);
+        for (const other of change.after?.relations.dependencies ?? [])
+          assert.ok(releases(at.tasks.get(other)), `${change.id} before ${other}`);
         assert.ok(![...at.tasks.keys()].some((of) => of.startsWith(`${change.id}.`)), `${change.id} has subtasks`);
       }
       apply(state, [structuredClone(change)]);
@@ -197,7 +261,9 @@ test("nothing starts before all that it depends on has released it, in a session
 
 test("agents that run together never claim the same files", () => {
   always(() => ({ state }) => {
-    const claims = [...state.runs.values()].flatMap(({ writes }) => (writes === "any" ? [""] : writes === "none" ? [] : [writes.join()]));
+    const claims = [...state.runs.values()].flatMap(({ writes }) =>
+      writes === "any" ? [""] : writes === "none" ? [] : [writes.join()],
+    );
     assert.ok(!claims.includes("") || claims.length === 1);
     assert.equal(new Set(claims.map((claim) => claim.replace("a/b", "a"))).size, claims.length);
   });
@@ -208,11 +274,14 @@ test("an active task has its agent, a container has subtasks, and a blocked one 
     for (const [name, { tasks }] of state.sessions) {
       for (const each of tasks.values()) {
         const children = [...tasks.keys()].filter((of) => of.startsWith(`${each.id}.`));
-        if (each.status === "active") assert.equal(state.runs.get(taskKey(name, each.id))?.runId, each.execution.last_attempt?.run_id);
+        if (each.status === "active")
+          assert.equal(state.runs.get(taskKey(name, each.id))?.runId, each.execution.last_attempt?.run_id);
         if (each.status === "container") assert.notEqual(children.length, 0);
         if (each.status === "blocked") assert.ok(each.execution.reason);
-        if (each.status === "completed" || each.status === "active") assert.equal(each.execution.reason ?? each.execution.next_attempt_at, undefined);
-        if (each.status !== "active" || children.length === 0) assert.deepEqual(each.relations.subtasks, children.sort());
+        if (each.status === "completed" || each.status === "active")
+          assert.equal(each.execution.reason ?? each.execution.next_attempt_at, undefined);
+        if (each.status !== "active" || children.length === 0)
+          assert.deepEqual(each.relations.subtasks, children.sort());
       }
     }
   });
@@ -221,7 +290,9 @@ test("an active task has its agent, a container has subtasks, and a blocked one 
 test("at most as many sessions are active as may be, after the markers were looked at", () => {
   always(() => ({ state, events, policy }) => {
     if (events.at(-1)?.type !== "markers") return;
-    assert.ok([...state.sessions.values()].filter(({ file }) => file.status === "active").length <= policy.maxActiveSessions);
+    assert.ok(
+      [...state.sessions.values()].filter(({ file }) => file.status === "active").length <= policy.maxActiveSessions,
+    );
   });
 });
 
@@ -231,23 +302,56 @@ test("what is ready is what a plain search and sort finds, in the state and in a
     draft.add(...structuredClone(decision.changes));
     for (const [name, { tasks, index }] of state.sessions) {
       const naive = [...tasks.values()].filter((each) => isReady(each, (other) => tasks.get(other))).sort(startsBefore);
-      assert.deepEqual(index.ready, naive.map((each) => each.id));
-      assert.deepEqual([...draft.ready(name)].map((each) => each.id), index.ready);
-      assert.deepEqual([...index.waiting].sort(), [...tasks.values()].filter((each) => each.status === "pending" && each.execution.next_attempt_at).map((each) => each.id).sort());
+      assert.deepEqual(
+        index.ready,
+        naive.map((each) => each.id),
+      );
+      assert.deepEqual(
+        [...draft.ready(name)].map((each) => each.id),
+        index.ready,
+      );
+      assert.deepEqual(
+        [...index.waiting].sort(),
+        [...tasks.values()]
+          .filter((each) => each.status === "pending" && each.execution.next_attempt_at)
+          .map((each) => each.id)
+          .sort(),
+      );
       assert.equal(draft.taskCount(name), tasks.size);
     }
   });
 });
 
 test("the index of ready tasks is true after any changes of tasks", () => {
-  const change = fc.record({ id, status: fc.constantFrom(...STATUSES), dependencies: fc.uniqueArray(id, { maxLength: 3 }), priority: fc.constantFrom(0, 1, 2), gone: fc.boolean() });
+  const change = fc.record({
+    id,
+    status: fc.constantFrom(...STATUSES),
+    dependencies: fc.uniqueArray(id, { maxLength: 3 }),
+    priority: fc.constantFrom(0, 1, 2),
+    gone: fc.boolean(),
+  });
   fc.assert(
     fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
       const at = begin().sessions.get(S) ?? assert.fail();
       for (const { id: of, status, dependencies, priority, gone } of changes) {
-        setTask(at, of, gone ? null : task(of, { status, dependencies, execution: { priority, reason: "failed", continue_on_error: priority === 1 } }));
-        const naive = [...at.tasks.values()].filter((each) => isReady(each, (other) => at.tasks.get(other))).sort(startsBefore);
-        assert.deepEqual(at.index.ready, naive.map((each) => each.id));
+        setTask(
+          at,
+          of,
+          gone
+            ? null
+            : task(of, {
+                status,
+                dependencies,
+                execution: { priority, reason: "failed", continue_on_error: priority === 1 },
+              }),
+        );
+        const naive = [...at.tasks.values()]
+          .filter((each) => isReady(each, (other) => at.tasks.get(other)))
+          .sort(startsBefore);
+        assert.deepEqual(
+          at.index.ready,
+          naive.map((each) => each.id),
+        );
       }
     }),
     { seed: 20261121, numRuns: 300 },
@@ -280,7 +384,9 @@ function timed(t: { diagnostic(message: string): void }, name: string, make: (n:
     state = apply(state, decision.changes);
   }
   const middle = median(times);
-  t.diagnostic(`${name}: 10,000 tasks taken in within ${took.toFixed(0)} ms; one end decided in ${middle.toFixed(2)} ms (median of ${times.length})`);
+  t.diagnostic(
+    `${name}: 10,000 tasks taken in within ${took.toFixed(0)} ms; one end decided in ${middle.toFixed(2)} ms (median of ${times.length})`,
+  );
   return middle;
 }
 
@@ -289,7 +395,9 @@ test("with ten thousand tasks an end is decided in a few milliseconds", (t) => {
     timed(t, "side by side", (n) => task(`impl-${n}`)),
     timed(t, "one after another", (n) => task(`impl-${n}`, { dependencies: n === 1 ? [] : [`impl-${n - 1}`] })),
     timed(t, "all wanting the same file", (n) => task(`impl-${n}`, { paths: "same" })),
-    timed(t, "in containers of ten", (n) => task(n % 10 === 1 ? `impl-${n}` : `impl-${n - ((n - 1) % 10)}.${(n - 1) % 10}`)),
+    timed(t, "in containers of ten", (n) =>
+      task(n % 10 === 1 ? `impl-${n}` : `impl-${n - ((n - 1) % 10)}.${(n - 1) % 10}`),
+    ),
   ];
   for (const figure of figures) assert.ok(figure < 50, `${figure} ms`);
 });

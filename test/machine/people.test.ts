@@ -1,6 +1,19 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { answered, dropped, droppedTogether, edited, ended, moves, play, standing, started, task, taskOf, wayOf } from "./play.ts";
+import {
+  answered,
+  dropped,
+  droppedTogether,
+  edited,
+  ended,
+  moves,
+  play,
+  standing,
+  started,
+  task,
+  taskOf,
+  wayOf,
+} from "./play.ts";
 
 const approve = (id: string) => edited(id, { execution: { approved: true } });
 const reject = (id: string) => edited(id, { execution: { approved: false } });
@@ -14,7 +27,12 @@ test("a task for a person waits for the answer without taking a slot", () => {
 });
 
 test("a person is asked even while every slot is taken", () => {
-  const both = droppedTogether(task("impl-1"), task("impl-2"), task("impl-3", { agent: "human" }), task("impl-4", { execution: { approve: "before" } }));
+  const both = droppedTogether(
+    task("impl-1"),
+    task("impl-2"),
+    task("impl-3", { agent: "human" }),
+    task("impl-4", { execution: { approve: "before" } }),
+  );
   const played = play([both], { policy: { concurrency: 1 } });
   assert.equal(standing(played, "impl-3"), "blocked awaiting-person");
   assert.equal(standing(played, "impl-4"), "blocked awaiting-approval");
@@ -22,7 +40,11 @@ test("a person is asked even while every slot is taken", () => {
 });
 
 test("the answer completes it and releases its dependents", () => {
-  const played = play([dropped("impl-1", { agent: "human" }), dropped("impl-2", { dependencies: ["impl-1"] }), answered("impl-1", 1)]);
+  const played = play([
+    dropped("impl-1", { agent: "human" }),
+    dropped("impl-2", { dependencies: ["impl-1"] }),
+    answered("impl-1", 1),
+  ]);
   assert.deepEqual(moves(played.log[2]), [
     ["impl-1", "completed"],
     ["impl-2", "active"],
@@ -44,14 +66,23 @@ test("the answer to an older attempt is nothing", () => {
 });
 
 test("a person may do a task before it is asked for", () => {
-  const played = play([dropped("impl-1", { agent: "human", dependencies: ["impl-9"] }), answered("impl-1", 2), answered("impl-1", 1)]);
+  const played = play([
+    dropped("impl-1", { agent: "human", dependencies: ["impl-9"] }),
+    answered("impl-1", 2),
+    answered("impl-1", 1),
+  ]);
   assert.deepEqual(played.log[1]?.changes, []);
   assert.deepEqual(wayOf(played, "impl-1"), ["pending", "completed"]);
   assert.equal(taskOf(played.state, "impl-1").execution.attempts, 1);
 });
 
 test("an answer for a task that an agent does is nothing", () => {
-  const { log } = play([dropped("impl-1", { dependencies: ["impl-9"] }), answered("impl-1", 1), dropped("impl-2"), answered("impl-2", 1)]);
+  const { log } = play([
+    dropped("impl-1", { dependencies: ["impl-9"] }),
+    answered("impl-1", 1),
+    dropped("impl-2"),
+    answered("impl-2", 1),
+  ]);
   assert.deepEqual([log[1]?.changes, log[3]?.changes], [[], []]);
 });
 
@@ -67,20 +98,33 @@ test("approve before: its dependencies come first, and approval may come earlier
 });
 
 test("approve before holds for further attempts after a failure, but is asked for anew when a person queues it again", () => {
-  const steps = [dropped("impl-1", { execution: { approve: "before" } }), approve("impl-1"), ended("impl-1", { failed: "verify" })];
+  const steps = [
+    dropped("impl-1", { execution: { approve: "before" } }),
+    approve("impl-1"),
+    ended("impl-1", { failed: "verify" }),
+  ];
   const again = play(steps);
   assert.deepEqual(started(again.log.at(-1)), ["impl-1"]);
-  const queued = play([ended("impl-1"), edited("impl-1", { status: "pending" })], { start: again.state, at: again.now });
+  const queued = play([ended("impl-1"), edited("impl-1", { status: "pending" })], {
+    start: again.state,
+    at: again.now,
+  });
   assert.equal(standing(queued, "impl-1"), "blocked awaiting-approval");
 });
 
 test("saving approved and pending together approves", () => {
   const both = edited("impl-1", { status: "pending", execution: { approved: true } });
-  assert.deepEqual(started(play([dropped("impl-1", { execution: { approve: "before" } }), both]).log.at(-1)), ["impl-1"]);
+  assert.deepEqual(started(play([dropped("impl-1", { execution: { approve: "before" } }), both]).log.at(-1)), [
+    "impl-1",
+  ]);
 });
 
 test("approve after: the work is done, and completed when approved", () => {
-  const played = play([dropped("impl-1", { execution: { approve: "after" } }), dropped("impl-2", { dependencies: ["impl-1"] }), ended("impl-1")]);
+  const played = play([
+    dropped("impl-1", { execution: { approve: "after" } }),
+    dropped("impl-2", { dependencies: ["impl-1"] }),
+    ended("impl-1"),
+  ]);
   assert.equal(standing(played, "impl-1"), "blocked awaiting-approval");
   const approved = play([approve("impl-1")], { start: played.state, at: played.now });
   assert.deepEqual(moves(approved.log[0]), [
@@ -101,7 +145,11 @@ test("approve after holds for what a person does too", () => {
 
 test("rejecting blocks it; approving after all goes on; queuing it again asks again", () => {
   for (const when of ["before", "after"] as const) {
-    const steps = [dropped("impl-1", { execution: { approve: when } }), ...(when === "after" ? [ended("impl-1")] : []), reject("impl-1")];
+    const steps = [
+      dropped("impl-1", { execution: { approve: when } }),
+      ...(when === "after" ? [ended("impl-1")] : []),
+      reject("impl-1"),
+    ];
     const rejected = play(steps);
     assert.equal(standing(rejected, "impl-1"), "blocked rejected");
     const clone = () => ({ start: structuredClone(rejected.state), at: rejected.now });
@@ -112,7 +160,10 @@ test("rejecting blocks it; approving after all goes on; queuing it again asks ag
 });
 
 test("an approval that comes with other changes takes them too", () => {
-  const { state } = play([dropped("impl-1", { execution: { approve: "before" } }), edited("impl-1", { title: "Other", execution: { approved: true } })]);
+  const { state } = play([
+    dropped("impl-1", { execution: { approve: "before" } }),
+    edited("impl-1", { title: "Other", execution: { approved: true } }),
+  ]);
   assert.equal(taskOf(state, "impl-1").title, "Other");
 });
 

@@ -86,7 +86,11 @@ export function begin(...sessions: Partial<SessionFile>[]): State {
 
 export const wait = (ms: number, then: Step): Step => ({ wait: ms, then });
 
-type Given = Partial<Omit<Task, "execution">> & { session?: SessionId; dependencies?: TaskId[]; execution?: Partial<Execution> };
+type Given = Partial<Omit<Task, "execution">> & {
+  session?: SessionId;
+  dependencies?: TaskId[];
+  execution?: Partial<Execution>;
+};
 
 /** A shell command's task that writes where no other one does. */
 export function task(id: TaskId, { session: _, dependencies = [], execution, ...rest }: Given = {}): Task {
@@ -121,12 +125,21 @@ export function ended(id: TaskId, given: End = {}): Step {
   const { session = S, durationMs = 1000, runId, ...rest } = given;
   return (state) => {
     const run = state.runs.get(taskKey(session, id));
-    const { failed, stopped, ...facts } = rest as { failed?: FailureClass | Failure; stopped?: StopReason } & Partial<AttemptFacts>;
+    const { failed, stopped, ...facts } = rest as {
+      failed?: FailureClass | Failure;
+      stopped?: StopReason;
+    } & Partial<AttemptFacts>;
     const known = { ...NO_FACTS, ...facts };
     const error = typeof failed === "string" ? { class: failed, message: `It was ${failed}.` } : failed;
     const end: RunEnd = stopped
       ? { kind: "stopped", why: stopped, facts: known, durationMs }
-      : { kind: "finished", durationMs, end: error ? { ...known, outcome: "failure", result: "", error } : { ...known, outcome: "success", result: "Done." } };
+      : {
+          kind: "finished",
+          durationMs,
+          end: error
+            ? { ...known, outcome: "failure", result: "", error }
+            : { ...known, outcome: "success", result: "Done." },
+        };
     return { type: "ended", session, id, attempt: run?.attempt ?? 0, runId: runId ?? run?.runId ?? "no-run", end };
   };
 }
@@ -140,12 +153,21 @@ export function edited(id: TaskId, changes: Given, by: Actor = "person"): Step {
     for (const key of Object.keys(merged)) if (merged[key] === undefined) delete merged[key];
     const relations = dependencies ? { ...before.relations, dependencies } : before.relations;
     const after = { ...before, relations, ...rest, execution: merged as Execution };
-    const fields = [...Object.keys(rest), ...Object.keys(execution ?? {}).map((key) => `execution.${key}`), ...(dependencies ? ["relations.dependencies"] : [])];
+    const fields = [
+      ...Object.keys(rest),
+      ...Object.keys(execution ?? {}).map((key) => `execution.${key}`),
+      ...(dependencies ? ["relations.dependencies"] : []),
+    ];
     return { type: "task-edited", session, task: after, fields, by };
   };
 }
 
-export const deleted = (id: TaskId, session: SessionId = S): Event => ({ type: "task-deleted", session, id, by: "person" });
+export const deleted = (id: TaskId, session: SessionId = S): Event => ({
+  type: "task-deleted",
+  session,
+  id,
+  by: "person",
+});
 export const markers = (...present: SessionId[]): Event => ({ type: "markers", present });
 export const answered = (id: TaskId, attempt: number, outcome: "success" | "failure" = "success"): Event => ({
   type: "answered",
@@ -172,7 +194,9 @@ export const tick: Event = { type: "tick" };
 
 /** Where a decision moves tasks: `[["impl-1", "completed"], …]`. */
 export function moves(decision: Decision | undefined): [TaskId, string][] {
-  return (decision?.changes ?? []).flatMap((change) => (change.of === "task" ? [[change.id, change.to] as [TaskId, string]] : []));
+  return (decision?.changes ?? []).flatMap((change) =>
+    change.of === "task" ? [[change.id, change.to] as [TaskId, string]] : [],
+  );
 }
 
 /** A task's whole way: `["pending", "active", "completed"]`. */
@@ -198,10 +222,14 @@ export function standing({ state }: Played, id: TaskId, session: SessionId = S):
   return execution.reason ? `${status} ${execution.reason}` : status;
 }
 
-export function effects<Do extends Effect["do"]>(decision: Decision | undefined, kind: Do): Extract<Effect, { do: Do }>[] {
+export function effects<Do extends Effect["do"]>(
+  decision: Decision | undefined,
+  kind: Do,
+): Extract<Effect, { do: Do }>[] {
   return (decision?.effects ?? []).filter((effect): effect is Extract<Effect, { do: Do }> => effect.do === kind);
 }
 
 /** The tasks whose agents a decision starts, in order. */
-export const started = (decision: Decision | undefined): TaskId[] => effects(decision, "start-agent").map(({ run }) => run.id);
+export const started = (decision: Decision | undefined): TaskId[] =>
+  effects(decision, "start-agent").map(({ run }) => run.id);
 export const wakes = (decision: Decision | undefined): Instant | undefined => effects(decision, "wake")[0]?.at;

@@ -3,7 +3,24 @@ import assert from "node:assert/strict";
 import { apply } from "../../src/machine/machine.ts";
 import type { Transition } from "../../src/model/transition.ts";
 import { isTransition } from "../../src/model/transition.ts";
-import { deleted, dropped, droppedTogether, edited, effects, ended, moves, play, ROLES, S, standing, started, task, taskOf, tick, wayOf } from "./play.ts";
+import {
+  deleted,
+  dropped,
+  droppedTogether,
+  edited,
+  effects,
+  ended,
+  moves,
+  play,
+  ROLES,
+  S,
+  standing,
+  started,
+  task,
+  taskOf,
+  tick,
+  wayOf,
+} from "./play.ts";
 
 /** Which of two tasks start together. */
 const together = (one: Parameters<typeof task>[1], other: Parameters<typeof task>[1]) =>
@@ -12,13 +29,24 @@ const both = ["impl-1", "impl-2"];
 const model = { agent: "code-developer" };
 
 test("agents that declare the same file, or one inside the other, run one after another", () => {
-  for (const [one, other] of [["src/a.ts", "src/a.ts"], ["src", "src/a.ts"], ["src/a/", "src"], ["x;src/a.ts", " src/a.ts ;y"], ["./src//a.ts", "src"], [".", "src"]] as const) {
+  for (const [one, other] of [
+    ["src/a.ts", "src/a.ts"],
+    ["src", "src/a.ts"],
+    ["src/a/", "src"],
+    ["x;src/a.ts", " src/a.ts ;y"],
+    ["./src//a.ts", "src"],
+    [".", "src"],
+  ] as const) {
     assert.deepEqual(together({ ...model, paths: one }, { ...model, paths: other }), ["impl-1"], `${one} and ${other}`);
   }
 });
 
 test("agents that declare different files run side by side, even when one name begins like the other", () => {
-  for (const [one, other] of [["src/a.ts", "src/b.ts"], ["src/a", "src/ab"], ["a;b", "c;d"]] as const) {
+  for (const [one, other] of [
+    ["src/a.ts", "src/b.ts"],
+    ["src/a", "src/ab"],
+    ["a;b", "c;d"],
+  ] as const) {
     assert.deepEqual(together({ ...model, paths: one }, { ...model, paths: other }), both, `${one} and ${other}`);
   }
 });
@@ -46,24 +74,49 @@ test("a role that only plans, or has no tool to write with, may not write", () =
   const base = ROLES.get("code-developer") ?? assert.fail();
   roles.set("planner", { ...base, name: "planner", permission_mode: "plan" });
   roles.set("shell", { ...base, name: "shell", tools: ["Read", "Bash(npm test *)"] });
-  const start = (agent: string) => started(play([droppedTogether(task("impl-1", { agent, paths: "" }), task("impl-2", { agent, paths: "" }))], { policy: { roles } }).log[0]);
+  const start = (agent: string) =>
+    started(
+      play([droppedTogether(task("impl-1", { agent, paths: "" }), task("impl-2", { agent, paths: "" }))], {
+        policy: { roles },
+      }).log[0],
+    );
   assert.deepEqual(start("planner"), both);
   assert.deepEqual(start("shell"), ["impl-1"]);
 });
 
 test("what must wait for its files starts when they are free", () => {
-  const { log } = play([droppedTogether(task("impl-1", { paths: "a" }), task("impl-2", { paths: "a" }), task("impl-3", { paths: "b" })), ended("impl-1")]);
+  const { log } = play([
+    droppedTogether(task("impl-1", { paths: "a" }), task("impl-2", { paths: "a" }), task("impl-3", { paths: "b" })),
+    ended("impl-1"),
+  ]);
   assert.deepEqual(log.map(started), [["impl-1", "impl-3"], ["impl-2"]]);
 });
 
 test("an agent that is being stopped still keeps its files and its slot", () => {
-  const steps = [dropped("impl-1", { paths: "a" }), dropped("impl-2", { paths: "a" }), edited("impl-1", { status: "blocked" }), ended("impl-1", { stopped: "cancelled" })];
+  const steps = [
+    dropped("impl-1", { paths: "a" }),
+    dropped("impl-2", { paths: "a" }),
+    edited("impl-1", { status: "blocked" }),
+    ended("impl-1", { stopped: "cancelled" }),
+  ];
   assert.deepEqual(play(steps).log.map(started), [["impl-1"], [], [], ["impl-2"]]);
-  assert.deepEqual(play([dropped("impl-1"), dropped("impl-2"), deleted("impl-1"), tick], { policy: { concurrency: 1 } }).log.map(started), [["impl-1"], [], [], []]);
+  assert.deepEqual(
+    play([dropped("impl-1"), dropped("impl-2"), deleted("impl-1"), tick], { policy: { concurrency: 1 } }).log.map(
+      started,
+    ),
+    [["impl-1"], [], [], []],
+  );
 });
 
 test("draining starts nothing new and lets what runs end", () => {
-  const played = play([dropped("impl-1"), dropped("impl-2", { dependencies: ["impl-1"] }), { type: "drain" }, ended("impl-1"), dropped("impl-3"), tick]);
+  const played = play([
+    dropped("impl-1"),
+    dropped("impl-2", { dependencies: ["impl-1"] }),
+    { type: "drain" },
+    ended("impl-1"),
+    dropped("impl-3"),
+    tick,
+  ]);
   assert.deepEqual(played.log.slice(1).flatMap(started), []);
   assert.deepEqual(effects(played.log[2], "stop-agent"), []);
   assert.equal(standing(played, "impl-1"), "completed");
@@ -74,18 +127,24 @@ test("stop-all stops every agent; an attempt that the daemon stopped does not co
   const stop = { type: "stop-all", why: "shutdown" } as const;
   const end = (id: string) => ended(id, { stopped: "shutdown", agent_session: `session of ${id}` });
   const played = play([dropped("impl-1"), dropped("impl-2"), stop, end("impl-1"), end("impl-2")]);
-  assert.deepEqual(effects(played.log[2], "stop-agent").map(({ id, runId, why }) => [id, runId, why]), [
-    ["impl-1", "run-1", "shutdown"],
-    ["impl-2", "run-2", "shutdown"],
-  ]);
+  assert.deepEqual(
+    effects(played.log[2], "stop-agent").map(({ id, runId, why }) => [id, runId, why]),
+    [
+      ["impl-1", "run-1", "shutdown"],
+      ["impl-2", "run-2", "shutdown"],
+    ],
+  );
   assert.deepEqual(wayOf(played, "impl-1"), ["pending", "active", "pending"]);
   const { attempts, failures, last_attempt } = taskOf(played.state, "impl-1").execution;
-  assert.deepEqual({ attempts, failures, outcome: last_attempt?.outcome, session: last_attempt?.agent_session }, {
-    attempts: 0,
-    failures: undefined,
-    outcome: "stopped",
-    session: "session of impl-1",
-  });
+  assert.deepEqual(
+    { attempts, failures, outcome: last_attempt?.outcome, session: last_attempt?.agent_session },
+    {
+      attempts: 0,
+      failures: undefined,
+      outcome: "stopped",
+      session: "session of impl-1",
+    },
+  );
 });
 
 test("an agent that finished before it could be stopped is completed all the same", () => {
@@ -99,7 +158,13 @@ test("stopping twice tells each agent once", () => {
 });
 
 test("late news of an older attempt is nothing", () => {
-  const steps = [dropped("impl-1"), ended("impl-1", { failed: "verify" }), ended("impl-1", { runId: "run-1" }), ended("impl-1"), ended("impl-1", { runId: "run-2" })];
+  const steps = [
+    dropped("impl-1"),
+    ended("impl-1", { failed: "verify" }),
+    ended("impl-1", { runId: "run-1" }),
+    ended("impl-1"),
+    ended("impl-1", { runId: "run-2" }),
+  ];
   const played = play(steps);
   assert.deepEqual(played.log[2], { changes: [], effects: [] });
   assert.deepEqual(played.log[4], { changes: [], effects: [] });
@@ -126,14 +191,20 @@ test("a start is on record before its effect: the transition and the run come in
     startedAt: "2026-11-21T09:30:00.000Z",
     writes: ["impl-1"],
   };
-  assert.deepEqual(decision?.changes.filter(({ of }) => of === "run-started"), [{ of: "run-started", run }]);
+  assert.deepEqual(
+    decision?.changes.filter(({ of }) => of === "run-started"),
+    [{ of: "run-started", run }],
+  );
   assert.deepEqual(decision?.effects, [{ do: "start-agent", run }]);
 });
 
 test("a transition that ends an attempt carries its number and what it cost", () => {
   const { log } = play([dropped("impl-1"), ended("impl-1", { cost_usd: 0.5, model: "m", agent_session: "s" })]);
   const done = log[1]?.changes.filter(isTransition)[0] as Extract<Transition, { of: "task" }>;
-  assert.deepEqual([done.attempt, done.facts, done.by], [1, { agent_session: "s", model: "m", cost_usd: 0.5 }, "daemon"]);
+  assert.deepEqual(
+    [done.attempt, done.facts, done.by],
+    [1, { agent_session: "s", model: "m", cost_usd: 0.5 }, "daemon"],
+  );
 });
 
 test("changing the state does not change effects that were given out before", () => {

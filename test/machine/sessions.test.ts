@@ -49,7 +49,9 @@ test("the newest marker stays, older ones are removed, and status follows in bot
   const played = play([markers(A), markers(B, A)], { start });
   assert.deepEqual(statuses(played), ["paused", "active"]);
   assert.deepEqual(removed(played), [A]);
-  const sessions = played.log[1]?.changes.flatMap((change) => (change.of === "session" ? [[change.session, change.from, change.to]] : []));
+  const sessions = played.log[1]?.changes.flatMap((change) =>
+    change.of === "session" ? [[change.session, change.from, change.to]] : [],
+  );
   assert.deepEqual(sessions, [
     [A, "active", "paused"],
     [B, "paused", "active"],
@@ -57,7 +59,12 @@ test("the newest marker stays, older ones are removed, and status follows in bot
 });
 
 test("switching lets the running agents of the session left behind finish, and starts the other's tasks", () => {
-  const steps = [markers(A), dropped("impl-1", { session: A }), dropped("impl-2", { session: A, dependencies: ["impl-1"] }), dropped("impl-1", { session: B, paths: "b" })];
+  const steps = [
+    markers(A),
+    dropped("impl-1", { session: A }),
+    dropped("impl-2", { session: A, dependencies: ["impl-1"] }),
+    dropped("impl-1", { session: B, paths: "b" }),
+  ];
   const played = play([...steps, markers(B, A), ended("impl-1", { session: A })], { start: paused(A, B) });
   assert.deepEqual(started(played.log[4]), ["impl-1"]);
   assert.deepEqual(moves(played.log[5]), [["impl-1", "completed"]]);
@@ -93,7 +100,9 @@ test("a completed session whose marker is gone stays completed", () => {
 });
 
 test("saving status active in the session's file is touching its marker: with one session at most, the other is paused at once", () => {
-  const played = play([dropped("impl-1", { session: A }), sessionSaved(B, { status: "active" })], { start: begin({ session_id: A }, { session_id: B, status: "paused" }) });
+  const played = play([dropped("impl-1", { session: A }), sessionSaved(B, { status: "active" })], {
+    start: begin({ session_id: A }, { session_id: B, status: "paused" }),
+  });
   assert.deepEqual(statuses(played), ["paused", "active"]);
   assert.deepEqual(played.log[1]?.effects, [
     { do: "touch-marker", session: B },
@@ -110,7 +119,9 @@ test("saving other fields of a session's file is recorded as they are", () => {
 });
 
 test("a session is found once, and one that is found active gets its marker", () => {
-  const played = play([found(A, { status: "active" }, "daemon"), found(A), dropped("impl-1", { session: A })], { start: paused(B) });
+  const played = play([found(A, { status: "active" }, "daemon"), found(A), dropped("impl-1", { session: A })], {
+    start: paused(B),
+  });
   assert.deepEqual(effects(played.log[0], "touch-marker"), [{ do: "touch-marker", session: A }]);
   assert.deepEqual(played.log[1]?.changes, []);
   assert.deepEqual(started(played.log[2]), ["impl-1"]);
@@ -122,12 +133,19 @@ test("tasks of a session that is not known are not taken in", () => {
 
 test("when a session's folder is gone its agents are stopped and its tasks are deleted, each on record", () => {
   const both = droppedTogether(task("impl-1"), task("impl-2", { dependencies: ["impl-1"] }));
-  const played = play([both, { type: "session-gone", session: S, by: "person" }, ended("impl-1", { stopped: "deleted", cost_usd: 1 })]);
+  const played = play([
+    both,
+    { type: "session-gone", session: S, by: "person" },
+    ended("impl-1", { stopped: "deleted", cost_usd: 1 }),
+  ]);
   assert.deepEqual(moves(played.log[1]), [
     ["impl-1", "deleted"],
     ["impl-2", "deleted"],
   ]);
-  assert.deepEqual(effects(played.log[1], "stop-agent").map(({ why }) => why), ["deleted"]);
+  assert.deepEqual(
+    effects(played.log[1], "stop-agent").map(({ why }) => why),
+    ["deleted"],
+  );
   const last = played.log[1]?.changes.findLast((change) => change.of === "session");
   assert.deepEqual([last?.from, last?.to, last?.after], ["active", "deleted", null]);
   assert.deepEqual([played.state.sessions.size, played.state.runs.size], [0, 0]);
@@ -137,7 +155,11 @@ test("a session gone and found again in one look begins anew", () => {
   const gone = { type: "session-gone", session: S, by: "person" } as const;
   const again = dropped("impl-1", { title: "New" });
   assert.ok(again.type === "tasks-found");
-  const played = play([dropped("impl-1"), [gone, found(S), again, markers(S)], ended("impl-1", { stopped: "deleted" })]);
+  const played = play([
+    dropped("impl-1"),
+    [gone, found(S), again, markers(S)],
+    ended("impl-1", { stopped: "deleted" }),
+  ]);
   assert.deepEqual(moves(played.log[1]), [
     ["impl-1", "deleted"],
     ["impl-1", "pending"],
@@ -153,7 +175,8 @@ test("the type rises with the number of tasks and never falls by itself", () => 
 });
 
 test("a person may set the type higher, not lower than the tasks make it", () => {
-  const set = (type: SessionFile["type"]) => fileOf(play([droppedTogether(...many(5)), sessionSaved(S, { type })]).state).type;
+  const set = (type: SessionFile["type"]) =>
+    fileOf(play([droppedTogether(...many(5)), sessionSaved(S, { type })]).state).type;
   assert.deepEqual([set("complex"), set("simple")], ["complex", "medium"]);
 });
 
@@ -165,21 +188,31 @@ test("the phase is the first that has work, and phases behind it are completed",
   const steps = [droppedTogether(plan, build, review), ended("impl-1"), ended("impl-2"), ended("impl-3")];
   const at = (n: number) => phases(play(steps.slice(0, n)));
   assert.deepEqual(phases(play([])), ["PLAN", []]);
-  assert.deepEqual([at(1), at(2), at(3), at(4)], [
-    ["PLAN", []],
-    ["IMPLEMENT", ["PLAN"]],
-    ["REVIEW", ["PLAN", "IMPLEMENT"]],
-    ["REVIEW", ["PLAN", "IMPLEMENT"]],
-  ]);
+  assert.deepEqual(
+    [at(1), at(2), at(3), at(4)],
+    [
+      ["PLAN", []],
+      ["IMPLEMENT", ["PLAN"]],
+      ["REVIEW", ["PLAN", "IMPLEMENT"]],
+      ["REVIEW", ["PLAN", "IMPLEMENT"]],
+    ],
+  );
 });
 
 test("current_tasks are those that run, by number", () => {
-  const { state } = play([droppedTogether(task("impl-10"), task("impl-9"), task("impl-2")), edited("impl-9", { status: "blocked" })]);
+  const { state } = play([
+    droppedTogether(task("impl-10"), task("impl-9"), task("impl-2")),
+    edited("impl-9", { status: "blocked" }),
+  ]);
   assert.deepEqual(fileOf(state).progress.current_tasks, ["impl-2", "impl-10"]);
 });
 
 test("what attempts cost is added up without dust", () => {
-  const steps = [dropped("impl-1"), ended("impl-1", { failed: "verify", cost_usd: 0.1 }), ended("impl-1", { cost_usd: 0.2 })];
+  const steps = [
+    dropped("impl-1"),
+    ended("impl-1", { failed: "verify", cost_usd: 0.1 }),
+    ended("impl-1", { cost_usd: 0.2 }),
+  ];
   assert.equal(fileOf(play(steps).state).cost_usd, 0.3);
 });
 

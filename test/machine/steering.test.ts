@@ -55,26 +55,44 @@ test("an active task set to blocked: its agent is stopped, and it stays blocked 
 });
 
 test("what a stopped agent cost, and when it ended, is noted though the task is no longer its own", () => {
-  const played = play([dropped("impl-1"), edited("impl-1", { status: "blocked" }), ended("impl-1", { stopped: "cancelled", cost_usd: 0.5, agent_session: "abc" })]);
+  const played = play([
+    dropped("impl-1"),
+    edited("impl-1", { status: "blocked" }),
+    ended("impl-1", { stopped: "cancelled", cost_usd: 0.5, agent_session: "abc" }),
+  ]);
   const { outcome, cost_usd, ended_at, agent_session } = lastOf(played, "impl-1") ?? {};
-  assert.deepEqual({ outcome, cost_usd, ended_at, agent_session }, { outcome: "stopped", cost_usd: 0.5, ended_at: played.now, agent_session: "abc" });
+  assert.deepEqual(
+    { outcome, cost_usd, ended_at, agent_session },
+    { outcome: "stopped", cost_usd: 0.5, ended_at: played.now, agent_session: "abc" },
+  );
   assert.equal(played.state.sessions.get(S)?.file.cost_usd, 0.5);
 });
 
 test("an active task set to completed is completed by that person's word, and its agent is stopped", () => {
-  const played = play([dropped("impl-1"), dropped("impl-2", { dependencies: ["impl-1"] }), edited("impl-1", { status: "completed" })]);
+  const played = play([
+    dropped("impl-1"),
+    dropped("impl-2", { dependencies: ["impl-1"] }),
+    edited("impl-1", { status: "completed" }),
+  ]);
   assert.deepEqual(stops(played), [["impl-1", "cancelled"]]);
   assert.deepEqual(started(played.log.at(-1)), ["impl-2"]);
 });
 
 test("a task waiting to be tried again that a person blocks is cancelled, not blocked for backoff", () => {
-  const played = play([dropped("impl-1"), ended("impl-1", { failed: "network" }), edited("impl-1", { status: "blocked" })]);
+  const played = play([
+    dropped("impl-1"),
+    ended("impl-1", { failed: "network" }),
+    edited("impl-1", { status: "blocked" }),
+  ]);
   assert.equal(standing(played, "impl-1"), "blocked cancelled");
   assert.equal(taskOf(played.state, "impl-1").execution.next_attempt_at, undefined);
 });
 
 test("a person may name the reason for blocking", () => {
-  const played = play([dropped("impl-1", { dependencies: ["impl-9"] }), edited("impl-1", { status: "blocked", execution: { reason: "rejected" } })]);
+  const played = play([
+    dropped("impl-1", { dependencies: ["impl-9"] }),
+    edited("impl-1", { status: "blocked", execution: { reason: "rejected" } }),
+  ]);
   assert.equal(standing(played, "impl-1"), "blocked rejected");
 });
 
@@ -98,7 +116,10 @@ test("an edit while the agent works is recorded now and disturbs nothing", () =>
 
 test("a status that says active or container by hand is put back", () => {
   for (const status of ["active", "container"] as const) {
-    const played = play([dropped("impl-1", { dependencies: ["impl-9"] }), edited("impl-1", { status, title: "Other" })]);
+    const played = play([
+      dropped("impl-1", { dependencies: ["impl-9"] }),
+      edited("impl-1", { status, title: "Other" }),
+    ]);
     assert.equal(standing(played, "impl-1"), "pending");
     assert.equal(taskOf(played.state, "impl-1").title, "Other");
   }
@@ -108,13 +129,19 @@ test("taking next_attempt_at away means now, and leaves no reason for waiting", 
   const waiting = play([dropped("impl-1", { dependencies: [] }), ended("impl-1", { failed: "network" })]);
   assert.equal(standing(waiting, "impl-1"), "pending backoff");
   const lifted = edited("impl-1", { execution: { next_attempt_at: undefined } as never });
-  assert.deepEqual(started(play([lifted], { start: structuredClone(waiting.state), at: waiting.now }).log[0]), ["impl-1"]);
+  assert.deepEqual(started(play([lifted], { start: structuredClone(waiting.state), at: waiting.now }).log[0]), [
+    "impl-1",
+  ]);
   const full = play([lifted], { start: structuredClone(waiting.state), at: waiting.now, policy: { concurrency: 0 } });
   assert.equal(standing(full, "impl-1"), "pending");
 });
 
 test("a later next_attempt_at makes it wait longer, in whatever zone it is written", () => {
-  const waiting = [dropped("impl-1"), ended("impl-1", { failed: "network" }), edited("impl-1", { execution: { next_attempt_at: "2026-11-21T12:00:00+01:00" } })];
+  const waiting = [
+    dropped("impl-1"),
+    ended("impl-1", { failed: "network" }),
+    edited("impl-1", { execution: { next_attempt_at: "2026-11-21T12:00:00+01:00" } }),
+  ];
   const { log } = play(waiting);
   assert.deepEqual(effects(log.at(-1), "wake"), [{ do: "wake", at: "2026-11-21T11:00:00.000Z" }]);
 });
@@ -127,7 +154,12 @@ test("a deleted task is gone and its agent is stopped", () => {
 });
 
 test("a task deleted while its agent runs does not start again under the same id until that agent is gone", () => {
-  const played = play([dropped("impl-1"), deleted("impl-1"), dropped("impl-1", { title: "New" }), ended("impl-1", { stopped: "deleted", cost_usd: 1 })]);
+  const played = play([
+    dropped("impl-1"),
+    deleted("impl-1"),
+    dropped("impl-1", { title: "New" }),
+    ended("impl-1", { stopped: "deleted", cost_usd: 1 }),
+  ]);
   assert.deepEqual(played.log.map(started), [["impl-1"], [], [], ["impl-1"]]);
   const { title, execution } = taskOf(played.state, "impl-1");
   assert.equal(title, "New");
@@ -135,29 +167,54 @@ test("a task deleted while its agent runs does not start again under the same id
 });
 
 test("a stopped agent is told once, for the first reason", () => {
-  const steps = [dropped("impl-1"), edited("impl-1", { status: "pending" }), edited("impl-1", { status: "blocked" }), deleted("impl-1")];
+  const steps = [
+    dropped("impl-1"),
+    edited("impl-1", { status: "pending" }),
+    edited("impl-1", { status: "blocked" }),
+    deleted("impl-1"),
+  ];
   const { log, state } = play(steps);
-  assert.deepEqual(log.flatMap((decision) => effects(decision, "stop-agent")).map(({ why }) => why), ["requeued"]);
+  assert.deepEqual(
+    log.flatMap((decision) => effects(decision, "stop-agent")).map(({ why }) => why),
+    ["requeued"],
+  );
   assert.equal([...state.runs.values()][0]?.stopping, "requeued");
 });
 
 test("an edit, a deletion or an answer of a task that is not there is nothing", () => {
   const { log } = play([dropped("impl-1"), deleted("impl-1"), deleted("impl-1"), answered("impl-1", 1)]);
-  assert.deepEqual([log[2], log[3]], [{ changes: [], effects: [] }, { changes: [], effects: [] }]);
+  assert.deepEqual(
+    [log[2], log[3]],
+    [
+      { changes: [], effects: [] },
+      { changes: [], effects: [] },
+    ],
+  );
 });
 
 test("a file that arrived by git is blocked until it is trusted, and then runs", () => {
   const event = dropped("impl-1");
   assert.ok(event.type === "tasks-found");
   const trust = { type: "trust-changed", session: S, id: "impl-1" } as const;
-  const played = play([{ ...event, untrusted: new Set(["impl-1"]) }, { ...trust, trusted: true }]);
+  const played = play([
+    { ...event, untrusted: new Set(["impl-1"]) },
+    { ...trust, trusted: true },
+  ]);
   assert.deepEqual(wayOf(played, "impl-1"), ["pending", "blocked", "pending", "active"]);
-  const lost = play([dropped("impl-1", { dependencies: ["impl-2"] }), { ...trust, trusted: false }, { ...trust, trusted: false }]);
+  const lost = play([
+    dropped("impl-1", { dependencies: ["impl-2"] }),
+    { ...trust, trusted: false },
+    { ...trust, trusted: false },
+  ]);
   assert.deepEqual(wayOf(lost, "impl-1"), ["pending", "blocked"]);
   assert.equal(standing(lost, "impl-1"), "blocked untrusted");
 });
 
 test("trust says nothing about a task that is blocked for another reason", () => {
-  const played = play([dropped("impl-1"), ended("impl-1", { failed: "auth" }), { type: "trust-changed", session: S, id: "impl-1", trusted: true }]);
+  const played = play([
+    dropped("impl-1"),
+    ended("impl-1", { failed: "auth" }),
+    { type: "trust-changed", session: S, id: "impl-1", trusted: true },
+  ]);
   assert.equal(standing(played, "impl-1"), "blocked auth");
 });

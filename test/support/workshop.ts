@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -176,7 +176,7 @@ export class Workshop {
   /** All tasks of a session, by id. */
   tasks(session = SESSION): Task[] {
     if (!this.has(`${session}/.task`)) return [];
-    const names = readdirSync(this.at(session, ".task")).filter((name) => /^impl-[\d.]+\.json$/.test(name));
+    const names = readdirSync(this.at(session, ".task")).filter((name) => /^impl-[\d.]+\.json$/.test(name) && lstatSync(this.at(session, ".task", name)).isFile());
     return names.flatMap((name) => this.task(name.slice(0, -".json".length), session) ?? []);
   }
 
@@ -200,7 +200,7 @@ export class Workshop {
   async start(mode?: "once"): Promise<void> {
     const child = spawn(process.execPath, [MAIN, this.dir, ...(mode ? [mode] : [])], {
       env: this.environment(),
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["pipe", "ignore", "pipe"], // the first: it ends when this process does
     });
     this.daemon = child;
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.said += text));
@@ -372,11 +372,11 @@ export class Workshop {
     const child = this.daemon;
     if (!child) return;
     child.kill("SIGTERM");
-    child.kill("SIGUSR2"); // its agents too: nobody waits for them any more
-    const late = setTimeout(() => child.kill("SIGKILL"), 5000);
+    // Its agents too: nobody waits for them any more.
+    const late = [setTimeout(() => child.kill("SIGUSR2"), 400), setTimeout(() => child.kill("SIGKILL"), 6000)];
     await this.ended;
-    clearTimeout(late);
-    assert.ok(!this.checked || child.signalCode === null, `the daemon did not end when it was told to:\n${this.said}`);
+    for (const timer of late) clearTimeout(timer);
+    assert.ok(!this.checked || child.signalCode !== "SIGKILL", `the daemon did not end when it was told to:\n${this.said}`);
   }
 
   /** All versions of all tasks in the ledger: where run ids stand. */

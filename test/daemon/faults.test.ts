@@ -1,0 +1,211 @@
+/** The daemon when the machine fails it: no room, no permission, no descriptors, no file events. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from "node:child_process";
+import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { assertRanOnce, assertWhole, daemonPid, marked, NOTES, ran } from "../support/survival.ts";
+import { LEDGER, SESSION, workshop, type Workshop } from "../support/workshop.ts";
+
+const MAIN = fileURLToPath(new URL("../support/daemon-main.ts", import.meta.url));
+const NOBODY = 65534;
+
+function sh(file: string, ...args: string[]): boolean {
+  return spawnSync(file, args, { stdio: "ignore" }).status === 0;
+}
+
+interface Daemon {
+  child: ChildProcess;
+  said: () => string;
+  stop: () => Promise<number | null>;
+}
+
+/** A daemon that is started in another way than workshops do; stopped when the test is over. */
+function daemon(t: TestContext, shop: Workshop, how: { prefix?: string[]; options?: SpawnOptions; env?: Record<string, string> }): Daemon {
+  const { PATH = "" } = process.env;
+  const env = { PATH, HOME: shop.home, COX_ISOLATION: "none", COX_LEDGER_DURABILITY: "process", COX_RESCAN: "500ms", COX_RETRY_BASE: "100ms", GIT_CONFIG_NOSYSTEM: "1", ...how.env };
+  const [file = "", ...args] = [...(how.prefix ?? []), process.execPath, MAIN, shop.dir];
+  const child = spawn(file, args, { env, stdio: ["pipe", "ignore", "pipe"], ...how.options });
+  let said = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (said += text));
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  const stop = async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGUSR2");
+    return ended;
+  };
+  t.after(stop);
+  return { child, said: () => said, stop };
+}
+
+/** The whole repository on a small file system; undefined where mounting is not allowed. */
+function small(shop: Workshop, size: string): { release: () => void } | undefined {
+  const aside = join(shop.root, "aside");
+  renameSync(shop.dir, aside);
+  spawnSync("mkdir", [shop.dir]);
+  if (!sh("mount", "-t", "tmpfs", "-o", `size=${size}`, "none", shop.dir)) {
+    rmSync(shop.dir, { recursive: true });
+    renameSync(aside, shop.dir);
+    return undefined;
+  }
+  cpSync(aside, shop.dir, { recursive: true });
+  return { release: () => void sh("umount", "-l", shop.dir) };
+}
+
+function fill(path: string): void {
+  for (const bytes of [1 << 20, 1 << 12, 1]) {
+    try {
+      for (;;) writeFileSync(path, Buffer.alloc(bytes, "x"), { flag: "a" });
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, "ENOSPC");
+    }
+  }
+}
+
+/** Every file of a session can be read whole. */
+function assertNoneTruncated(shop: Workshop): void {
+  for (const name of readdirSync(shop.at(SESSION, ".task"))) JSON.parse(shop.read(`${SESSION}/.task/${name}`));
+  JSON.parse(shop.read(`${SESSION}/workflow-session.json`));
+}
+
+test("while the disk is full nothing new starts, no file is cut short, and with room again it goes on", async (t) => {
+  const shop = await workshop(t, { started: false, checked: false, env: { COX_CONCURRENCY: "1" } });
+  const mount = small(shop, "8m");
+  if (!mount) return t.skip("mounting a file system is not allowed here");
+  try {
+    await shop.start();
+    shop.command("impl-1", `${NOTES}; ${shop.waits()}`);
+    shop.command("impl-2", NOTES);
+    await shop.recorded(/impl-1: pending -> active/);
+    await shop.recorded(/impl-2: new -> pending/);
+    await pause(600); // what is written late is written
+    const filler = join(shop.dir, "filler");
+    fill(filler);
+    shop.release();
+    await shop.until("it says so", () => /nothing can be recorded, so nothing is started: .*(ENOSPC|no space|full)/i.test(shop.output));
+    await shop.stays("nothing new starts", () => ran(shop).length === 1, 1000);
+    assertNoneTruncated(shop);
+    assert.equal(shop.git("fsck", "--no-dangling"), "");
+    rmSync(filler);
+    await shop.becomes("impl-2", "completed");
+    await shop.recorded(/impl-2: active -> completed/);
+    await shop.until("it says so", () => shop.output.includes("recording works again"));
+    assertRanOnce(shop);
+    await assertWhole(shop);
+
+    // Told to stop while nothing can be recorded, it goes; the next one records what happened.
+    shop.command("impl-3", `rm -f "$HOME/go"; ${NOTES}; ${shop.waits()}`);
+    await shop.recorded(/impl-3: pending -> active/);
+    await pause(600);
+    fill(filler);
+    shop.release();
+    await shop.until("it says so again", () => shop.output.match(/nothing can be recorded/g)?.length === 2);
+    assert.equal(await shop.stop(), 1);
+    assertNoneTruncated(shop);
+    rmSync(filler);
+    await shop.start();
+    await shop.becomes("impl-3", "completed");
+    assertRanOnce(shop);
+    await assertWhole(shop);
+    await shop.stop();
+  } finally {
+    mount.release();
+  }
+});
+
+test("in a read-only workspace nothing starts until it can be written again", async (t) => {
+  if (process.getuid?.() !== 0) return t.skip("needs root, to run the daemon as somebody else");
+  const shop = await workshop(t, { started: false, checked: false });
+  shop.command("impl-1", "true");
+  if (!sh("chown", "-R", `${NOBODY}:${NOBODY}`, shop.root)) return t.skip("chown is not allowed here");
+  try {
+    await readOnlyForAWhile(t, shop);
+  } finally {
+    sh("chown", "-R", "0:0", shop.root);
+  }
+});
+
+async function readOnlyForAWhile(t: TestContext, shop: Workshop): Promise<void> {
+  const as = { options: { uid: NOBODY, gid: NOBODY } };
+  const it = daemon(t, shop, as);
+  await shop.becomes("impl-1", "completed");
+  const git = (...args: string[]) => spawnSync("git", ["-c", `safe.directory=${shop.dir}`, ...args], { cwd: shop.dir, encoding: "utf8" }).stdout;
+  await shop.until("it is recorded", () => git("log", "--format=%s", LEDGER).includes("impl-1: active -> completed"));
+  await pause(700);
+  const folders = ["", SESSION, `${SESSION}/.task`, `${SESSION}/prompts`, `${SESSION}/responses`, `${SESSION}/state`, ".run/tmp"];
+  const mode = (bits: number) => folders.filter((folder) => shop.has(folder)).forEach((folder) => chmodSync(shop.at(folder), bits));
+  mode(0o555);
+  shop.command("impl-2", NOTES); // root may
+  await shop.until("it says so", () => /nothing can be recorded, so nothing is started: EACCES/.test(it.said()));
+  await shop.stays("nothing starts", () => ran(shop).length === 0, 500);
+  mode(0o755);
+  await shop.becomes("impl-2", "completed");
+  assertRanOnce(shop);
+  assert.equal(await it.stop(), 0);
+}
+
+test("without descriptors nothing is taken for deleted or failed, and with some it goes on", async (t) => {
+  const shop = await workshop(t, { env: { COX_RESCAN: "300ms", COX_CONCURRENCY: "8" } });
+  if (!sh("prlimit", "--version")) return t.skip("there is no prlimit");
+  shop.command("impl-1", `${NOTES}; ${shop.waits()}`);
+  shop.command("impl-2", NOTES);
+  await shop.becomes("impl-2", "completed");
+  const pid = daemonPid(shop);
+  const [soft, hard] = /open files\s+(\d+)\s+(\d+)/.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))?.slice(1) ?? [];
+  const open = readdirSync(`/proc/${pid}/fd`).length;
+  assert.ok(sh("prlimit", "--pid", String(pid), `--nofile=${open}:${hard}`));
+  for (let n = 3; n <= 12; n++) shop.command(`impl-${n}`, NOTES);
+  await shop.until("it says that it cannot", () => /cannot be (read|started)|can be recorded/.test(shop.output));
+  await shop.stays("nothing is deleted", () => shop.status("impl-1") === "active" && shop.status("impl-2") === "completed", 1500);
+  assert.ok(sh("prlimit", "--pid", String(pid), `--nofile=${soft}:${hard}`));
+  shop.release();
+  for (let n = 1; n <= 12; n++) {
+    const task = await shop.becomes(`impl-${n}`, "completed");
+    assert.equal(task.execution.attempts, 1, shop.output);
+  }
+  assertRanOnce(shop);
+  assert.doesNotMatch(shop.subjects().join("\n"), /deleted/);
+  await assertWhole(shop);
+});
+
+test("without file events the rescan finds drops", async (t) => {
+  const shop = await workshop(t, { env: { COX_NO_WATCH: "1", COX_RESCAN: "300ms" } });
+  shop.drop("inbox/a.json", { title: "In the inbox", agent: "command", execution: { command: "true" } });
+  await shop.becomes("impl-1", "completed");
+  shop.edit("impl-1", (task) => (task.status = "pending"));
+  await shop.recorded(/impl-1: completed -> pending/);
+});
+
+test("where the system has no watches left it says so, and the rescan finds drops", async (t) => {
+  const shop = await workshop(t, { started: false });
+  const prefix = ["unshare", "--user", "--map-root-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"];
+  if (!sh(prefix[0] as string, ...prefix.slice(1), "true")) return t.skip("user namespaces are not allowed here");
+  const it = daemon(t, shop, { prefix });
+  shop.command("impl-1", "true");
+  await shop.becomes("impl-1", "completed");
+  assert.match(it.said(), /file events are not available/);
+  shop.command("impl-2", "true");
+  await shop.becomes("impl-2", "completed");
+  assert.equal(await it.stop(), 0);
+});
+
+test("five hundred tasks that are dropped at once are all done, each once", async (t) => {
+  const shop = await workshop(t, { started: false, env: { COX_CONCURRENCY: "8" } });
+  const count = Number(process.env["COX_TEST_DROP"] ?? 500);
+  await shop.start();
+  const began = performance.now();
+  for (let n = 1; n <= count; n++) shop.command(`impl-${n}`, "true");
+  const dropped = performance.now();
+  const done = (what: string) => shop.git("log", "--format=%s", LEDGER).split("\n").filter((subject) => subject.endsWith(what)).length;
+  await shop.until("all are recorded", async () => (await pause(100), done("new -> pending") === count), 120_000);
+  const recorded = performance.now();
+  const memory = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${daemonPid(shop)}/status`, "utf8"))?.[1]) / 1024;
+  await shop.until("all are done", async () => (await pause(200), done("active -> completed") === count), 600_000);
+  const seconds = (from: number) => ((performance.now() - from) / 1000).toFixed(1);
+  t.diagnostic(`${count} tasks: all recorded ${((recorded - dropped) / 1000).toFixed(1)} s after the last drop, all done ${seconds(began)} s after the first; memory at its highest ${Math.round(memory)} MB`);
+  assert.equal(shop.tasks().filter(({ status, execution }) => status === "completed" && execution.attempts === 1).length, count);
+  assert.deepEqual(marked(shop), []);
+  assert.ok(statSync(shop.at(SESSION, "TODO_LIST.md")).size > 0);
+  await assertWhole(shop);
+});
