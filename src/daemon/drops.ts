@@ -1,12 +1,11 @@
 /** From the bytes of a dropped file to something that can be taken in. SPEC section 3.3. */
-import { realpathSync } from "node:fs";
-import { dirname, join, relative, sep } from "node:path";
 import type { Drop } from "../machine/intake.ts";
 import { isTaskId } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
 import { problem, type Problem } from "../problems.ts";
 import { checkTaskDrop } from "../store/check.ts";
 import { locate, parseJson } from "../store/json-file.ts";
+import { escaping } from "../store/escaping.ts";
 import { isTextDrop } from "../store/paths.ts";
 
 export type ReadDrop =
@@ -33,30 +32,6 @@ export function readDrop(file: { path: string; content: Buffer; hash: string }, 
   const base = name.slice(0, -".json".length);
   const { ok: drop } = checked;
   return { ok: { ...known, drop, idByName: isTaskId(base) ? base : null, escaping: escaping(drop.paths ?? "", repository) } };
-}
-
-/** Declared paths that a symbolic link leads out of the repository. */
-export function escaping(paths: string, repository: string): string[] {
-  const root = realpathSync(repository);
-  return paths
-    .split(";")
-    .map((path) => path.trim())
-    .filter((path) => path !== "" && !path.startsWith("/") && !path.split("/").includes(".."))
-    .filter((path) => {
-      const real = realOf(join(root, path));
-      return real !== root && relative(root, real).split(sep)[0] === "..";
-    });
-}
-
-/** The real place of a path, or of its nearest folder that exists. */
-function realOf(path: string): string {
-  for (let at = path; ; at = dirname(at)) {
-    try {
-      return realpathSync(at);
-    } catch {
-      if (dirname(at) === at) return at;
-    }
-  }
 }
 
 function textOf(content: Buffer): { ok: string } | { problems: Problem[]; unfinished: boolean } {

@@ -80,9 +80,10 @@ export async function loadRoles(
       continue;
     }
     await rm(join(folder, report), { force: true });
-    // The file's name is what tasks call the role.
-    const called = name.slice(0, -".md".length);
-    roles.set(called, { ...read.ok, name: called });
+    // Tasks call a role by its file's name, or by the name in it where that is free.
+    const role = { ...read.ok, name: name.slice(0, -".md".length) };
+    roles.set(role.name, role);
+    if (!roles.has(read.ok.name)) roles.set(read.ok.name, role);
   }
   return roles;
 }

@@ -33,6 +33,9 @@ export interface Role {
   origin: string;
 }
 
+/** Roles that come along, each a markdown file in `src/agent/roles/`. */
+export const BUILT_IN_ROLES = ["code-developer", "planning-agent", "code-review-test-agent", "review-agent"] as const;
+
 /** Roles that need no file: `human` waits for a response, `command` runs `execution.command`. */
 export const BARE_ROLES: readonly Role[] = [
   { name: "human", description: "A person does it and writes the response file.", runner: "human", prompt: "", origin: "built-in" },

@@ -74,7 +74,7 @@ async function writeTogether(workspace: string, writes: readonly FileWrite[], du
       writeWhole(fd, content, path);
       keepMode(fd, to);
     }
-    if (durable) await allOf(staged.map(({ fd }) => (fd === null ? undefined : sync(fd))));
+    if (durable) await allOf(staged.flatMap(({ fd }) => (fd === null ? [] : [sync(fd)])));
     for (const file of staged) {
       close(file);
       if (file.changed?.()) {
@@ -145,6 +145,6 @@ function makeFolder(workspace: string, folder: string): string[] {
 }
 
 /** Waits for all, also when one fails: nothing may still be under way when its file is closed. */
-async function allOf(works: readonly (Promise<void> | undefined)[]): Promise<void> {
+async function allOf(works: readonly Promise<void>[]): Promise<void> {
   for (const end of await Promise.allSettled(works)) if (end.status === "rejected") throw end.reason;
 }

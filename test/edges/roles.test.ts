@@ -1,6 +1,7 @@
 /** Role files: the format of Claude Code's subagents, with keys of our own. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BUILT_IN_ROLES } from "../../src/model/role.ts";
 import { builtInRoles, LONGEST_ROLE, readRole } from "../../src/agent/roles.ts";
 import { mayWrite, type Role } from "../../src/model/role.ts";
 
@@ -137,4 +138,9 @@ test("four roles are built in: two that only read, two that may change files and
     assert.ok(r.description.length > 40);
     if (mayWrite(r)) assert.match(r.prompt, /Do not commit, push[^]*\.workflow/);
   }
+});
+
+test("the list of built-in roles names the files that come along", async () => {
+  const names = (await builtInRoles()).map((role) => role.name);
+  assert.deepEqual(names.toSorted(), [...BUILT_IN_ROLES].toSorted());
 });

@@ -123,6 +123,14 @@ describe("the command line", () => {
     }
   });
 
+  test("tells in words what the file system refuses", (t) => {
+    const lab = repository(t);
+    lab.write(".workflow/.run", "in the way");
+    const { exit, out, err } = lab.cox("add", "x");
+    assert.deepEqual([exit, out], [1, ""]);
+    assert.match(err, /^cox: The file system refuses: .*\n {2}do: /);
+  });
+
   test("is quiet when nobody reads on", (t) => {
     const lab = repository(t, { init: true });
     for (let n = 1; n <= 3000; n++)

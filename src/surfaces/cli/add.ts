@@ -12,7 +12,7 @@ import { done, refused, type Command, type Trouble } from "./command.ts";
 import type { Workspace } from "./context.ts";
 import { daemonOf } from "./daemon-state.ts";
 import { createFile, exclusively, touchMarker } from "./edit.ts";
-import { escaping } from "./escaping.ts";
+import { escaping } from "../../store/escaping.ts";
 import { makeSession } from "./make-session.ts";
 import { findSession, noneActive } from "./naming.ts";
 import { roleNames } from "./role-names.ts";

@@ -9,7 +9,7 @@ import { checkSession, checkTaskDrop } from "../../store/check.ts";
 import { readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
 import type { Place } from "../../store/paths.ts";
-import { escaping } from "./escaping.ts";
+import { escaping } from "../../store/escaping.ts";
 
 /** What a task's rules are checked against; null outside of a workspace. */
 export interface Among {

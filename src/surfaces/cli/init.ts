@@ -1,6 +1,6 @@
 /** `cox init`: makes a repository a workspace. What is there already stays as it is. */
 import { spawnSync } from "node:child_process";
-import { lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { ensureExclude, findRepository, gitEnvironment, trackedUnder, type Repository } from "../../ledger/git.ts";
@@ -106,6 +106,8 @@ function inTheWay({ bare, root }: Repository): Trouble | undefined {
     };
   }
   const folder = join(root, WORKSPACE);
+  // Asked before anything is written: a refusal leaves nothing behind.
+  accessSync(existsSync(folder) ? folder : root, constants.W_OK);
   const parts = ["", "inbox", "agents", RUN].map((name) => join(folder, name));
   for (const part of parts) {
     const stat = lstatSync(part, { throwIfNoEntry: false });

@@ -8,6 +8,8 @@ import { openOutput, printOutcome, type Output } from "./output.ts";
 import type { Called } from "./program.ts";
 import { readQuickly } from "./quick.ts";
 
+const OF_DISK = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EMFILE", "ELOOP", "ENOTDIR"]);
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: string[]): Promise<number> {
@@ -84,8 +86,6 @@ function commandName(argv: string[]): string | undefined {
   }
   return undefined;
 }
-
-const OF_DISK = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EMFILE", "ELOOP", "ENOTDIR"]);
 
 function unexpected(error: Error): Trouble {
   const { code, path } = error as NodeJS.ErrnoException;

@@ -1,18 +1,18 @@
 /** Which roles there are, by name: those that come along, and the files in `.workflow/agents/`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { BARE_ROLES } from "../../model/role.ts";
+import { BARE_ROLES, BUILT_IN_ROLES } from "../../model/role.ts";
 import { placeOf } from "../../store/paths.ts";
 import { entriesOf } from "./tasks-on-disk.ts";
 
-const BUILT_IN = ["code-developer", "planning-agent", "code-review-test-agent", "review-agent"];
-
 export function roleNames(folder: string): Set<string> {
-  const names = new Set([...BUILT_IN, ...BARE_ROLES.map(({ name }) => name)]);
+  const names = new Set([...BUILT_IN_ROLES, ...BARE_ROLES.map(({ name }) => name)]);
   for (const entry of entriesOf(join(folder, "agents"))) {
     const place = placeOf(`agents/${entry.name}`);
     if (place.kind !== "role" || !entry.isFile()) continue;
-    names.add(nameIn(readFileSync(join(folder, "agents", entry.name), "utf8")) ?? place.name);
+    names.add(place.name);
+    const inside = nameIn(readFileSync(join(folder, "agents", entry.name), "utf8"));
+    if (inside !== undefined) names.add(inside);
   }
   return names;
 }
