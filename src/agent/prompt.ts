@@ -36,7 +36,8 @@ export function composePrompt(parts: PromptParts): string {
 /** The task without what is only bookkeeping. */
 function forAgent(task: Task): unknown {
   const { source: _source, failures: _failures, reason: _reason, next_attempt_at: _next, last_attempt: _last, ...execution } = task.execution;
-  return { ...task, execution };
+  const { $schema: _schema, ...rest } = task;
+  return { ...rest, execution };
 }
 
 function lastFailure(task: Task, attempt: number): string | undefined {

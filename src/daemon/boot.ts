@@ -1,5 +1,5 @@
 /** From a cold start to a state that can be decided on: the ledger says what was recorded, the disk what is. */
-import { mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -15,6 +15,7 @@ import type { Instant } from "../model/time.ts";
 import type { Breaker, StopReason } from "../model/transition.ts";
 import { at, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
 import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
+import { writeEditorSchemas } from "../store/editor-schemas.ts";
 import { HeldFiles } from "./held.ts";
 import type { Log } from "./log.ts";
 import { loadConfig, loadRoles } from "./settings.ts";
@@ -42,6 +43,8 @@ export async function boot(of: {
   if (repository.bare) return { problem: { message: "This is a bare repository: agents need a working tree.", hint: "Clone it, and start there." } };
   await emptyTemporary(folder);
   if (await ensureExclude(repository.commonDir)) log.say("info", `added /${WORKSPACE}/ to .git/info/exclude`);
+
+  await writeEditorSchemas(folder).catch((error: Error) => log.say("warn", `the schemas for editors could not be written: ${error.message}`));
 
   const tracked = new Set((await trackedUnder(repository, WORKSPACE)).map((path) => path.slice(WORKSPACE.length + 1)));
   const trusted = await readTrusted(folder);
@@ -86,17 +89,17 @@ export async function boot(of: {
     identities: new Map(),
     trusted,
   };
-  await remember(workspace, opened.ok);
-  await recall(workspace);
+  const recorded = await opened.ok.files();
+  await remember(workspace, recorded);
+  await recall(workspace, recorded.keys());
   const orphans = await takeBack(workspace);
   const found = await undecided(workspace, await scanner.full());
   return { workspace, found, orphans };
 }
 
 /** Fills the state with what is recorded of sessions that are on disk, and notes which files are as recorded. */
-async function remember(workspace: Workspace, ledger: Ledger): Promise<void> {
-  const { folder, state, scanner, log } = workspace;
-  const recorded = await ledger.files();
+async function remember(workspace: Workspace, recorded: ReadonlyMap<string, string>): Promise<void> {
+  const { folder, state, scanner, log, ledger } = workspace;
   const absent = new Set<SessionId>();
   const files: { path: string; text: string }[] = [];
   for (const [path, id] of recorded) {
@@ -140,19 +143,21 @@ function putSession(state: State, id: SessionId, file: SessionFile): void {
 }
 
 /** Live attempts, waits and breakers, from the tasks and the checkpoints. */
-async function recall(workspace: Workspace): Promise<void> {
-  const { state, folder, highest } = workspace;
+async function recall(workspace: Workspace, recorded: Iterable<string>): Promise<void> {
+  const { state, highest } = workspace;
+  const given = new Map<SessionId, number>();
+  for (const path of recorded) {
+    const [session = "", folder, name = ""] = path.split("/");
+    const attempt = folder === "prompts" ? parseAttemptName(name.replace(/\.md$/, "")) : undefined;
+    if (attempt) given.set(session, Math.max(given.get(session) ?? 0, taskNumbers(attempt.task)[0]));
+  }
   for (const [id, session] of state.sessions) {
-    let most = 0;
+    let most = given.get(id) ?? 0;
     for (const task of session.tasks.values()) {
       most = Math.max(most, taskNumbers(task.id)[0]);
       const last = task.execution.last_attempt;
       if (stateOf(task).status !== "active" || !last?.run_id) continue;
       state.runs.set(taskKey(id, task.id), runOf(workspace, id, task, last.run_id));
-    }
-    for (const name of await readdir(join(folder, id, "prompts")).catch(() => [])) {
-      const attempt = parseAttemptName(name.replace(/\.md$/, ""));
-      if (attempt) most = Math.max(most, taskNumbers(attempt.task)[0]);
     }
     const checkpoint = await lastCheckpoint(workspace, id);
     highest.set(id, Math.max(most, checkpoint.highest ?? 0));

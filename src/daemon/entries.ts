@@ -25,8 +25,10 @@ export function subjectOf(transition: Transition): string {
     }
     case "session":
       return `${transition.session}: ${transition.from} -> ${transition.to}`;
-    case "session-edit":
-      return `${transition.session}: steered (${transition.fields.join(", ") || "form"})`;
+    case "session-edit": {
+      const verb = transition.by === "person" ? "steered" : "noted";
+      return `${transition.session}: ${verb} (${transition.fields.join(", ") || "form"})`;
+    }
     case "workspace":
       return `workspace: ${transition.text}`;
     default:

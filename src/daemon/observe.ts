@@ -306,7 +306,7 @@ export class Observer {
       return;
     }
     const { merged, fields } = mergeSession(file, known);
-    seen.events.push({ type: "session-edited", file: merged, fields, by: "person" });
+    seen.events.push({ type: "session-edited", file: merged, fields, by: fields.length === 0 ? "daemon" : "person" });
   }
 
   /** A session file that stayed unreadable is set aside, and written anew from what is known. */
@@ -598,7 +598,8 @@ function withoutUnrecorded(saved: Record<string, unknown>, recorded: Task): Reco
 function withSessionDefaults(value: Record<string, unknown>, session: SessionId): Record<string, unknown> {
   const { session_id: _id, ...rest } = value;
   const base = newSession(session, instant(Date.now()));
-  return { ...base, ...rest, session_id: session };
+  const progress = typeof rest["progress"] === "object" ? { ...base.progress, ...rest["progress"] } : base.progress;
+  return { ...base, ...rest, progress, session_id: session };
 }
 
 /** A person's session file: their fields, with the facts that Coxswain keeps. */

@@ -3,24 +3,34 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { composePrompt, type PromptParts } from "../agent/prompt.ts";
 import type { ResponseFile } from "../model/attempt.ts";
-import { attemptName, compareTaskIds, type SessionId } from "../model/ids.ts";
+import { attemptName, compareTaskIds, type RunId, type SessionId, type TaskId } from "../model/ids.ts";
 import { newSession } from "../model/session.ts";
-import type { Task } from "../model/task.ts";
+import type { LastAttempt, Task } from "../model/task.ts";
 import { instant } from "../model/time.ts";
+import type { Change } from "../model/transition.ts";
 import { at, WORKSPACE } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
 import type { Workspace } from "./workspace.ts";
 
-interface Text {
-  path: string;
-  content: Buffer;
+/** What is decided in the same moment and neither in the state nor on disk yet. */
+export interface Upcoming {
+  changes: readonly Change[];
+  /** Responses of attempts that ended, by run; those that people wrote, as `<session>/<attempt>`. */
+  responses: ReadonlyMap<RunId, ResponseFile>;
+  answers: ReadonlyMap<string, ResponseFile>;
+  /** Dropped texts. */
+  texts: readonly { path: string; content: Buffer }[];
 }
 
+/** `task` is as its file stands with the new attempt begun. */
 export async function promptFor(
   workspace: Workspace,
-  what: { session: SessionId; task: Task; attempt: number; /** Dropped texts that are not in their place yet. */ texts: readonly Text[] },
+  what: { session: SessionId; task: Task; attempt: number },
+  upcoming: Upcoming,
 ): Promise<string> {
-  const { session, task, attempt } = what;
+  const { session, attempt } = what;
+  const last = lastAttemptBefore(workspace, what, upcoming);
+  const task = last ? { ...what.task, execution: { ...what.task.execution, last_attempt: last } } : what.task;
   const role = workspace.roles.get(task.agent);
   const file = workspace.state.sessions.get(session)?.file ?? newSession(session, instant(0));
   const parts: PromptParts = {
@@ -28,10 +38,10 @@ export async function promptFor(
     attempt,
     session: file,
     role: role ?? { name: task.agent, description: "", runner: "human", prompt: "", origin: "" },
-    results: await resultsFor(workspace, session, task),
+    results: await resultsFor(workspace, { session, task }, upcoming),
   };
   const own = `${session}/${task.execution.prompt_file ?? ""}`;
-  const text = what.texts.find(({ path }) => path === own)?.content.toString("utf8") ?? promptText(workspace, session, task);
+  const text = upcoming.texts.find(({ path }) => path === own)?.content.toString("utf8") ?? promptText(workspace, session, task);
   return composePrompt(text === undefined ? parts : { ...parts, text });
 }
 
@@ -47,15 +57,39 @@ function promptText(workspace: Workspace, session: SessionId, task: Task): strin
   return undefined;
 }
 
-async function resultsFor(workspace: Workspace, session: SessionId, task: Task): Promise<PromptParts["results"]> {
-  const tasks = workspace.state.sessions.get(session)?.tasks;
+/** How the attempt before this one went: the task's file no longer tells. */
+function lastAttemptBefore(
+  { state }: Workspace,
+  { session, task, attempt }: { session: SessionId; task: Task; attempt: number },
+  { changes }: Upcoming,
+): LastAttempt | undefined {
+  const known = state.sessions.get(session)?.tasks.get(task.id);
+  const decided = changes.flatMap((change) => (change.of === "task" && isOf(change, session, task.id) && change.after ? [change.after] : []));
+  const versions = [known, ...decided].flatMap((version) => version?.execution.last_attempt ?? []);
+  return versions.findLast((last) => last.attempt < attempt && last.ended_at);
+}
+
+function isOf(change: { session: SessionId; id: TaskId }, session: SessionId, id: TaskId): boolean {
+  return change.session === session && change.id === id;
+}
+
+async function resultsFor(
+  workspace: Workspace,
+  { session, task }: { session: SessionId; task: Task },
+  { changes, responses, answers }: Upcoming,
+): Promise<PromptParts["results"]> {
   const results: PromptParts["results"] = [];
   for (const id of [...task.relations.dependencies].sort(compareTaskIds)) {
-    const dependency = tasks?.get(id);
-    const attempt = dependency?.execution.last_attempt?.attempt;
-    if (!dependency || attempt === undefined) continue;
-    const path = at.response(session, attemptName(id, attempt));
-    const response = await readResponse(join(workspace.folder, path));
+    const decided = changes.findLast((change) => (change.of === "task" || change.of === "task-edit") && isOf(change, session, id));
+    const now = decided?.of === "task" || decided?.of === "task-edit" ? decided.after : undefined;
+    const dependency = now ?? workspace.state.sessions.get(session)?.tasks.get(id);
+    const last = dependency?.execution.last_attempt;
+    if (!dependency || !last) continue;
+    const { attempt } = last;
+    const name = attemptName(id, attempt);
+    const path = at.response(session, name);
+    const fresh = answers.get(`${session}/${name}`) ?? (last.run_id ? responses.get(last.run_id) : undefined);
+    const response = fresh ?? (await readResponse(join(workspace.folder, path)));
     if (!response) continue;
     results.push({ task: id, title: dependency.title, attempt, result: response.result ?? "", file: `${WORKSPACE}/${path}` });
   }

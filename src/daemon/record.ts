@@ -142,7 +142,11 @@ async function taskFiles(
   if (!last) return changes;
   const name = attemptName(id, last.attempt);
   const begins = transition.attempt !== undefined && (transition.to === "active" || after.execution.reason === "awaiting-person");
-  if (begins) changes.push(put(at.prompt(session, name), await promptFor(workspace, { session, task: after, attempt: last.attempt, texts: batch.observed.prompts })));
+  if (begins) {
+    const { observed, decision, responses } = batch;
+    const upcoming = { changes: decision.changes, responses, answers: observed.answers, texts: observed.prompts };
+    changes.push(put(at.prompt(session, name), await promptFor(workspace, { session, task: after, attempt: last.attempt }, upcoming)));
+  }
   const answer = batch.observed.answers.get(`${session}/${name}`);
   const response = answer ?? (last.run_id ? batch.responses.get(last.run_id) : undefined);
   if (response && last.ended_at) {

@@ -23,4 +23,9 @@ export function superseded(before: readonly Event[], again: readonly Event[]): E
 }
 
 /** What later events need to be known, or that says nothing about a task's state. */
-const FIRST: ReadonlySet<Event["type"]> = new Set<Event["type"]>(["session-found", "tasks-found", "task-edited", "session-edited"]);
+const FIRST: ReadonlySet<Event["type"]> = new Set<Event["type"]>([
+  "session-found",
+  "tasks-found",
+  "task-edited",
+  "session-edited",
+]);

@@ -34,7 +34,10 @@ export class Trust {
     const before = workspace.tracked;
     if (index !== this.index) workspace.tracked = await trackedPaths(workspace.repository, before);
     if (trusted !== this.trusted) workspace.trusted = await readTrusted(workspace.folder);
-    const same = trusted === this.trusted && workspace.tracked.size === before.size && [...before].every((path) => workspace.tracked.has(path));
+    const same =
+      trusted === this.trusted &&
+      workspace.tracked.size === before.size &&
+      [...before].every((path) => workspace.tracked.has(path));
     this.index = index;
     this.trusted = trusted;
     return same ? undefined : { tracked: new Set([...workspace.tracked].filter((path) => !before.has(path))) };

@@ -47,11 +47,21 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
     const task = writtenTask(file.content);
     const source = task?.execution.source;
     if (!task || !source) continue;
+    // Its text is no drop of its own; it goes on record when the task is there.
+    if (task.execution.prompt_file) done.add(`${file.place.session}/${task.execution.prompt_file}`);
     if (source.file !== file.path && (await finishFiling(workspace, file.place.session, task))) done.add(source.file);
     const { last_attempt: last } = task.execution;
     if (!last || last.ended_at) continue;
     const execution = { ...task.execution, attempts: Math.max(0, last.attempt - 1), last_attempt: null, reason: undefined };
     begun.set(file.path, Buffer.from(formatJson({ ...task, status: "pending", execution })));
+  }
+  for (const copy of found) {
+    if (copy.is !== "file" || copy.place.kind !== "prompt-drop" || done.has(copy.path)) continue;
+    const drop = found.find(({ path }) => path === `inbox/${copy.place.kind === "prompt-drop" ? copy.place.name : ""}`);
+    if (drop?.is !== "file" || drop.hash !== copy.hash) continue;
+    // It was on its way into the session: it begins again from the inbox.
+    await rm(join(workspace.folder, copy.path), { force: true });
+    done.add(copy.path);
   }
   return found
     .filter(({ path }) => !done.has(path))

@@ -3,6 +3,9 @@ import { parentOf, type SessionId, type TaskId } from "../model/ids.ts";
 import type { Task, TaskType } from "../model/task.ts";
 import type { Drop } from "./intake.ts";
 
+/** Where an editor finds what may stand in a task's file, as seen from `.task/`. */
+export const TASK_SCHEMA = "../../.run/schemas/task.schema.json";
+
 /** The whole task that a drop means. Key order and unknown keys of the drop stay; what is missing comes after. */
 export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
   const { drop: written } = drop;
@@ -22,6 +25,7 @@ export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
       source: { file: drop.file, sha256: drop.sha256 },
     },
     implementation: completed(written.implementation, { files: [], context_notes: {}, analysis_source: "manual" }),
+    $schema: written.$schema ?? TASK_SCHEMA,
   } as Task;
 }
 
@@ -36,13 +40,20 @@ function typeFrom(title: string): TaskType {
   if (/\b(fix(es|ed)?|bugs?|bugfix|repair|broken|crash(es)?|regression|flaky)\b/i.test(title)) return "bugfix";
   if (/\b(refactor(ing)?|clean ?up|rename|restructure|simplify|extract|split)\b/i.test(title)) return "refactor";
   if (/\b(tests?|testing|coverage|spec)\b/i.test(title)) return "test";
-  if (/\b(docs?|document(ation)?|readme|changelog|comment)\b/i.test(title)) return "docs";
+  if (/\b(docs?|document(ation)?|readme|changelog|comments)\b/i.test(title)) return "docs";
   return "feature";
 }
 
+/**
+ * A word in the middle of a title is mostly about something else ("the pricing plan", "review comments"), and planning and
+ * reviewing agents cannot write: so it counts where the title begins with it or leaves no doubt.
+ */
 function agentFrom(type: TaskType, title: string): string {
-  if (/\b(plan(s|ning)?|design|architect(ure)?|decompose|roadmap|break down)\b/i.test(title)) return "planning-agent";
+  if (/^\s*(plan|design|architect|decompose|outline|break down)\b/i.test(title) || PLANNING.test(title)) return "planning-agent";
   if (type === "test") return "code-review-test-agent";
-  if (/\b(review(s|ing)?|audit|inspect)\b/i.test(title)) return "review-agent";
+  if (/^\s*(code )?(review|audit|inspect)/i.test(title)) return "review-agent";
+  if (type === "feature" && /\b(review(s|ing)?|audit(s|ing)?|inspect(s|ing)?)\b/i.test(title)) return "review-agent";
   return "code-developer";
 }
+
+const PLANNING = /\b(planning|roadmap|decompos(e|ition)|(implementation|project|migration|release) plan|plan (for|how|out))\b/i;

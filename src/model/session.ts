@@ -17,9 +17,13 @@ export function typeFor(tasks: number, atLeast: SessionType): SessionType {
   return ORDER.indexOf(byCount) > ORDER.indexOf(atLeast) ? byCount : atLeast;
 }
 
+/** Where an editor finds what may stand in a session's file. */
+const SESSION_SCHEMA = "../.run/schemas/session.schema.json";
+
 /** A session's file when there is none yet, or none that can be read. */
 export function newSession(id: SessionId, at: Instant, project?: string): SessionFile {
   return {
+    $schema: SESSION_SCHEMA,
     session_id: id,
     project: project ?? id.slice("WFS-".length).replaceAll("-", " "),
     type: "simple",

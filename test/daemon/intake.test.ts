@@ -11,7 +11,11 @@ import { SESSION, workshop, type Workshop } from "../support/workshop.ts";
 const TASKS = `${SESSION}/.task`;
 
 /** All of a session's titles, sorted. */
-const titles = (shop: Workshop, session = SESSION) => shop.tasks(session).map(({ title }) => title).sort();
+const titles = (shop: Workshop, session = SESSION) =>
+  shop
+    .tasks(session)
+    .map(({ title }) => title)
+    .sort();
 
 async function done(shop: Workshop, title: string, session = SESSION) {
   const found = () => shop.tasks(session).find((task) => task.title === title);
@@ -19,7 +23,12 @@ async function done(shop: Workshop, title: string, session = SESSION) {
   return found() as NonNullable<ReturnType<typeof found>>;
 }
 
-const task = (title: string, more: object = {}) => ({ title, agent: "command", execution: { command: "true" }, ...more });
+const task = (title: string, more: object = {}) => ({
+  title,
+  agent: "command",
+  execution: { command: "true" },
+  ...more,
+});
 
 async function reported(shop: Workshop, path: string): Promise<string> {
   await shop.until(`${path} is reported`, () => shop.has(`${path}.error.md`));
@@ -35,20 +44,28 @@ test("a drop is taken whether it comes by cp, mv, a shell's redirection or jq â€
   writeFileSync(aside, JSON.stringify(task("moved")));
   renameSync(aside, shop.at(TASKS, "moved.json"));
   shell(`echo '${JSON.stringify(task("echoed"))}' > .workflow/${TASKS}/echoed.json`);
-  shell(`echo '${JSON.stringify(task("piped"))}' > .workflow/${TASKS}/x.json.tmp && mv .workflow/${TASKS}/x.json.tmp .workflow/${TASKS}/x.json`);
-  shell(`printf '%s' '${JSON.stringify(task("filed"))}' | tee .workflow/inbox.tmp > /dev/null && mkdir -p .workflow/inbox && mv .workflow/inbox.tmp .workflow/inbox/filed.json`);
+  shell(
+    `echo '${JSON.stringify(task("piped"))}' > .workflow/${TASKS}/x.json.tmp && mv .workflow/${TASKS}/x.json.tmp .workflow/${TASKS}/x.json`,
+  );
+  shell(
+    `printf '%s' '${JSON.stringify(task("filed"))}' | tee .workflow/inbox.tmp > /dev/null && mkdir -p .workflow/inbox && mv .workflow/inbox.tmp .workflow/inbox/filed.json`,
+  );
   for (const title of ["copied", "moved", "echoed", "piped", "filed"]) await done(shop, title);
   assert.deepEqual(titles(shop), ["copied", "echoed", "filed", "moved", "piped"]);
 });
 
 test("a title is enough: all ten fields are filled in, visibly, and the answers of its words are right", async (t) => {
-  const shop = await workshop(t, { session: null, before: (at) => at.drop("WFS-idle/.task/impl-3.json", { title: "Fix the crash at login" }) });
+  const shop = await workshop(t, {
+    session: null,
+    before: (at) => at.drop("WFS-idle/.task/impl-3.json", { title: "Fix the crash at login" }),
+  });
   shop.drop("WFS-idle/.task/b.json", { title: "Plan the new storage" });
   const fixed = await shop.becomes("impl-3", "pending", "WFS-idle");
   const planned = await shop.becomes("impl-4", "pending", "WFS-idle");
   const { source: _source, ...execution } = fixed.execution;
+  const { $schema: _schema, ...fields } = fixed;
   assert.deepEqual(
-    { ...fixed, execution },
+    { ...fields, execution },
     {
       id: "impl-3",
       title: "Fix the crash at login",
@@ -68,7 +85,8 @@ test("a title is enough: all ten fields are filled in, visibly, and the answers 
 test("an editor's save by backup and rename, with its swap and probe files, is one task", async (t) => {
   const shop = await workshop(t);
   const dir = shop.at(TASKS);
-  for (const name of [".impl-1.json.swp", "4913", "impl-1.json~", ".impl-1.json.kate-swp"]) writeFileSync(join(dir, name), "b0VIM");
+  for (const name of [".impl-1.json.swp", "4913", "impl-1.json~", ".impl-1.json.kate-swp"])
+    writeFileSync(join(dir, name), "b0VIM");
   writeFileSync(join(dir, "impl-1.json"), JSON.stringify(task("first", { execution: { command: shop.waits() } })));
   await shop.becomes("impl-1", "active");
   // vim with `backupcopy=no`: the old file becomes the backup, the new one is written in its place.
@@ -83,7 +101,10 @@ test("an editor's save by backup and rename, with its swap and probe files, is o
   const after = await shop.becomes("impl-1", "completed");
   assert.equal(after.title, "second");
   assert.equal(after.execution.attempts, 1);
-  assert.deepEqual(shop.moves("impl-1").filter((move) => move.includes("->")), ["new -> pending", "pending -> active", "active -> completed"]);
+  assert.deepEqual(
+    shop.moves("impl-1").filter((move) => move.includes("->")),
+    ["new -> pending", "pending -> active", "active -> completed"],
+  );
 });
 
 test("a writer that pauses for a second in mid-file is waited for, and is not reported", async (t) => {
@@ -124,18 +145,28 @@ test("a folder with ten task files that is moved in is a session with ten tasks"
   const shop = await workshop(t);
   const aside = join(shop.root, "WFS-moved");
   mkdirSync(join(aside, ".task"), { recursive: true });
-  for (let n = 1; n <= 10; n++) writeFileSync(join(aside, ".task", `impl-${n}.json`), JSON.stringify(task(`moved ${n}`)));
+  for (let n = 1; n <= 10; n++)
+    writeFileSync(join(aside, ".task", `impl-${n}.json`), JSON.stringify(task(`moved ${n}`)));
   renameSync(aside, shop.at("WFS-moved"));
-  await shop.until("ten tasks are taken", () => shop.tasks("WFS-moved").filter(({ status }) => status === "pending").length === 10);
+  await shop.until(
+    "ten tasks are taken",
+    () => shop.tasks("WFS-moved").filter(({ status }) => status === "pending").length === 10,
+  );
   shop.touch(".active-WFS-moved");
-  await shop.until("ten tasks are done", () => shop.tasks("WFS-moved").filter(({ status }) => status === "completed").length === 10);
+  await shop.until(
+    "ten tasks are done",
+    () => shop.tasks("WFS-moved").filter(({ status }) => status === "completed").length === 10,
+  );
 });
 
 test("ten task files moved into .task together are ten tasks", async (t) => {
   const shop = await workshop(t);
   for (let n = 1; n <= 10; n++) writeFileSync(join(shop.root, `t${n}.json`), JSON.stringify(task(`moved ${n}`)));
   execFileSync("/bin/sh", ["-c", `mv "${shop.root}"/t*.json "${shop.at(TASKS)}"/`]);
-  await shop.until("ten tasks are done", () => shop.tasks().filter(({ status }) => status === "completed").length === 10);
+  await shop.until(
+    "ten tasks are done",
+    () => shop.tasks().filter(({ status }) => status === "completed").length === 10,
+  );
   assert.equal(new Set(shop.tasks().map(({ id }) => id)).size, 10);
 });
 
@@ -149,10 +180,19 @@ test("a drop into the inbox is filed into the active session and leaves the inbo
 });
 
 test("a markdown file in prompts/ is a task: its heading the title, its text the prompt, its answer beside it", async (t) => {
-  const shop = await workshop(t, { before: (at) => at.drop("agents/code-developer.md", "---\nname: code-developer\nrunner: command\ncommand: cat\n---\nYou build.\n") });
+  const shop = await workshop(t, {
+    before: (at) =>
+      at.drop(
+        "agents/code-developer.md",
+        "---\nname: code-developer\nrunner: command\ncommand: cat\n---\nYou build.\n",
+      ),
+  });
   shop.drop(`${SESSION}/prompts/greet.md`, "# Greet the world\n\nSay hello to everybody.\n");
   const { id } = await done(shop, "Greet the world");
-  await shop.until("the answer is there", () => shop.has(`${SESSION}/responses/greet.md`) && shop.has(`${SESSION}/responses/greet.json`));
+  await shop.until(
+    "the answer is there",
+    () => shop.has(`${SESSION}/responses/greet.md`) && shop.has(`${SESSION}/responses/greet.json`),
+  );
   assert.match(shop.read(`${SESSION}/responses/greet.md`), /Say hello to everybody\./);
   const answer = JSON.parse(shop.read(`${SESSION}/responses/greet.json`)) as { outcome: string; task: string };
   assert.deepEqual([answer.outcome, answer.task], ["success", id]);
@@ -161,7 +201,13 @@ test("a markdown file in prompts/ is a task: its heading the title, its text the
 });
 
 test("a text file in the inbox is a task of the active session", async (t) => {
-  const shop = await workshop(t, { before: (at) => at.drop("agents/code-developer.md", "---\nname: code-developer\nrunner: command\ncommand: cat\n---\nYou build.\n") });
+  const shop = await workshop(t, {
+    before: (at) =>
+      at.drop(
+        "agents/code-developer.md",
+        "---\nname: code-developer\nrunner: command\ncommand: cat\n---\nYou build.\n",
+      ),
+  });
   shop.drop("inbox/note.txt", "\nTidy the shelf\nAll of it.\n");
   await done(shop, "Tidy the shelf");
   await shop.until("the answer is there", () => shop.has(`${SESSION}/responses/note.md`));
@@ -170,7 +216,10 @@ test("a text file in the inbox is a task of the active session", async (t) => {
 });
 
 test("a text that is still being written is taken whole", async (t) => {
-  const shop = await workshop(t, { session: null, before: (at) => mkdirSync(at.at("WFS-idle/prompts"), { recursive: true }) });
+  const shop = await workshop(t, {
+    session: null,
+    before: (at) => mkdirSync(at.at("WFS-idle/prompts"), { recursive: true }),
+  });
   for (const text of ["# Long", " story\n", "It begins. ", "It goes on. ", "It ends.\n"]) {
     appendFileSync(shop.at("WFS-idle/prompts/story.md"), text);
     await pause(150);
@@ -188,7 +237,8 @@ test("names of unfinished files are ignored", async (t) => {
   await done(shop, "last");
   await pause(800);
   assert.deepEqual(titles(shop), ["last"]);
-  for (const name of names) assert.ok(!shop.has(`${TASKS}/${name}.error.md`) && !shop.has(`inbox/${name}.error.md`), name);
+  for (const name of names)
+    assert.ok(!shop.has(`${TASKS}/${name}.error.md`) && !shop.has(`inbox/${name}.error.md`), name);
 });
 
 test("each kind of broken file is reported with its code, and stays byte for byte as it was", async (t) => {
@@ -207,7 +257,10 @@ test("each kind of broken file is reported with its code, and stays byte for byt
     absolute: ['{"title":"absolute","paths":"/etc/passwd"}', /path-escapes/],
     wildcard: ['{"title":"wildcard","paths":"src/*.ts"}', /path-wildcard/],
     needs: ['{"title":"needs","relations":{"dependencies":["impl-77"]}}', /missing-dependency/],
-    misspelt: ['{"title":"misspelt","relations":{"dependancies":["impl-1"]}}', /dependancies: did you mean dependencies\?/],
+    misspelt: [
+      '{"title":"misspelt","relations":{"dependancies":["impl-1"]}}',
+      /dependancies: did you mean dependencies\?/,
+    ],
     status: ['{"title":"status","status":"runing"}', /wrong-value/],
     empty: ["", /empty-file/],
     dots: ['{"title":"dots","id":"../x"}', /bad-id/],
@@ -224,7 +277,10 @@ test("each kind of broken file is reported with its code, and stays byte for byt
     const report = await reported(shop, `${TASKS}/${name}.json`);
     assert.match(report, told, name);
     assert.match(report, new RegExp(`${name}\\.json`), "names the file");
-    assert.ok(execFileSync("cat", [shop.at(TASKS, `${name}.json`)], { maxBuffer: 1 << 24 }).equals(Buffer.from(content)), `${name} was changed`);
+    assert.ok(
+      execFileSync("cat", [shop.at(TASKS, `${name}.json`)], { maxBuffer: 1 << 24 }).equals(Buffer.from(content)),
+      `${name} was changed`,
+    );
   }
   assert.deepEqual(titles(shop), ["good"]);
   assert.ok(!shop.recordedPaths().some((path) => path.includes("error.md")));
@@ -246,7 +302,8 @@ test("what is no regular file is never opened, and stops nobody", async (t) => {
   symlinkSync(join(shop.root, "outside.json"), shop.at(TASKS, "impl-9.json"));
   shop.drop(`${TASKS}/good.json`, task("good"));
   await done(shop, "good");
-  for (const name of ["pipe", "folder", "link", "impl-9"]) assert.match(await reported(shop, `${TASKS}/${name}.json`), /not-a-file/, name);
+  for (const name of ["pipe", "folder", "link", "impl-9"])
+    assert.match(await reported(shop, `${TASKS}/${name}.json`), /not-a-file/, name);
   assert.deepEqual(titles(shop), ["good"]);
   rmSync(shop.at(TASKS, "link.json"));
   await shop.until("its report goes with it", () => !shop.has(`${TASKS}/link.json.error.md`));
@@ -254,7 +311,8 @@ test("what is no regular file is never opened, and stops nobody", async (t) => {
 
 test("all problems of a file are reported at once, with line, column and pointer; the report goes when it is mended", async (t) => {
   const shop = await workshop(t);
-  const text = '{\n  "title": "several",\n  "status": "done",\n  "paths": 7,\n  "relations": {\n    "dependancies": []\n  }\n}\n';
+  const text =
+    '{\n  "title": "several",\n  "status": "done",\n  "paths": 7,\n  "relations": {\n    "dependancies": []\n  }\n}\n';
   shop.drop(`${TASKS}/several.json`, text);
   const report = await reported(shop, `${TASKS}/several.json`);
   assert.match(report, /several\.json:3:13 \/status/);
@@ -265,7 +323,10 @@ test("all problems of a file are reported at once, with line, column and pointer
   shop.drop(`${TASKS}/several.json`, task("several"));
   await done(shop, "several");
   await shop.until("the report is gone", () => !shop.has(`${TASKS}/several.json.error.md`));
-  await shop.until("it is no longer in the list", () => !shop.read(`${SESSION}/TODO_LIST.md`).includes("several.json:"));
+  await shop.until(
+    "it is no longer in the list",
+    () => !shop.read(`${SESSION}/TODO_LIST.md`).includes("several.json:"),
+  );
 });
 
 test("a broken file that is removed takes its report with it", async (t) => {
@@ -302,7 +363,10 @@ test("a file that needed a role is taken when the role is written", async (t) =>
   shop.drop(`${TASKS}/impl-1.json`, { title: "magic", agent: "wizard" });
   await reported(shop, `${TASKS}/impl-1.json`);
   const began = performance.now();
-  shop.drop("agents/wizard.md", "---\nname: wizard\ndescription: casts\nrunner: command\ncommand: echo abracadabra\n---\n");
+  shop.drop(
+    "agents/wizard.md",
+    "---\nname: wizard\ndescription: casts\nrunner: command\ncommand: echo abracadabra\n---\n",
+  );
   await done(shop, "magic");
   assert.ok(performance.now() - began < 3000, "without waiting for the slow tick");
 });
@@ -315,7 +379,8 @@ test("dependencies that come in any order and together are fine; a circle is rep
   shop.command("impl-12", "true", { relations: { dependencies: ["impl-11"] } });
   shop.command("impl-13", "true", { relations: { dependencies: ["impl-13"] } });
   await shop.becomes("impl-3", "completed");
-  for (const id of ["impl-11", "impl-12", "impl-13"]) assert.match(await reported(shop, `${TASKS}/${id}.json`), /dependency-cycle|wait for each other/, id);
+  for (const id of ["impl-11", "impl-12", "impl-13"])
+    assert.match(await reported(shop, `${TASKS}/${id}.json`), /dependency-cycle|wait for each other/, id);
   shop.command("impl-12", "true");
   await shop.becomes("impl-11", "completed");
 });
@@ -347,7 +412,13 @@ test("an id that exists already is an error of the newcomer alone", async (t) =>
 
 test("key order, unknown keys and indentation of a person's file survive, with tabs and with four spaces", async (t) => {
   const shop = await workshop(t);
-  const drop = { zebra: { b: 1, a: [1, 2] }, execution: { mine: "kept", command: "true" }, agent: "command", title: "order", "x-note": "kept" };
+  const drop = {
+    zebra: { b: 1, a: [1, 2] },
+    execution: { mine: "kept", command: "true" },
+    agent: "command",
+    title: "order",
+    "x-note": "kept",
+  };
   shop.drop(`${TASKS}/impl-1.json`, JSON.stringify(drop, null, "\t"));
   shop.drop(`${TASKS}/impl-2.json`, JSON.stringify(drop, null, 4));
   shop.drop("inbox/other.json", JSON.stringify({ ...drop, title: "filed" }, null, "\t"));
@@ -358,10 +429,10 @@ test("key order, unknown keys and indentation of a person's file survive, with t
     assert.deepEqual((after as Record<string, unknown>)["zebra"], drop.zebra);
     assert.deepEqual(Object.keys(after.execution).slice(0, 2), ["mine", "command"]);
   }
-  assert.match(shop.read(`${TASKS}/impl-1.json`), /^\{\n\t"id": "impl-1",\n\t"zebra": \{\n\t\t"b"/);
-  assert.match(shop.read(`${TASKS}/impl-2.json`), /^\{\n {4}"id": "impl-2",\n {4}"zebra": \{\n {8}"b"/);
+  assert.match(shop.read(`${TASKS}/impl-1.json`), /^\{\n(?:\t"(?:id|\$schema)".*\n)*\t"zebra": \{\n\t\t"b"/);
+  assert.match(shop.read(`${TASKS}/impl-2.json`), /^\{\n(?: {4}"(?:id|\$schema)".*\n)* {4}"zebra": \{\n {8}"b"/);
   const { id } = await done(shop, "filed");
-  assert.match(shop.read(`${TASKS}/${id}.json`), /^\{\n\t"id": "impl-\d",\n\t"zebra"/);
+  assert.match(shop.read(`${TASKS}/${id}.json`), /^\{\n(?:\t"(?:id|\$schema)".*\n)*\t"zebra"/);
 });
 
 test("a container is not run, lists its subtasks, and is completed with the last of them", async (t) => {
@@ -383,7 +454,11 @@ test("a container is not run, lists its subtasks, and is completed with the last
 });
 
 test("of the tasks that may start: higher priority first, then lower number", async (t) => {
-  const shop = await workshop(t, { env: { COX_CONCURRENCY: "1" }, session: null, before: (at) => mkdirSync(at.at(TASKS), { recursive: true }) });
+  const shop = await workshop(t, {
+    env: { COX_CONCURRENCY: "1" },
+    session: null,
+    before: (at) => mkdirSync(at.at(TASKS), { recursive: true }),
+  });
   for (const n of [10, 2, 1]) shop.command(`impl-${n}`, `echo ${n} >> "$HOME/order"`);
   shop.command("impl-30", 'echo 30 >> "$HOME/order"', { execution: { priority: 5 } });
   await shop.until("all are known", () => shop.tasks().filter(({ status }) => status === "pending").length === 4);

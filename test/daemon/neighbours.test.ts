@@ -35,7 +35,7 @@ describe("another writer of the ledger", { concurrency: 3 }, () => {
     shop.git("update-ref", LEDGER, `${LEDGER}~2`);
     await oneMore(shop, "impl-2");
     shop.git("merge-base", "--is-ancestor", before, LEDGER);
-    assert.match(shop.output, /was moved to [0-9a-f]{12} by another writer.*put back to/);
+    await shop.until("it says so", () => /was moved to [0-9a-f]{12} by another writer.*put back to/.test(shop.output));
     await assertWhole(shop);
   });
 
@@ -46,7 +46,7 @@ describe("another writer of the ledger", { concurrency: 3 }, () => {
     shop.git("update-ref", "-d", LEDGER);
     await oneMore(shop, "impl-2");
     shop.git("merge-base", "--is-ancestor", before, LEDGER);
-    assert.match(shop.output, /was deleted: put back/);
+    await shop.until("it says so", () => /was deleted: put back/.test(shop.output));
     await assertWhole(shop);
   });
 
@@ -59,7 +59,7 @@ describe("another writer of the ledger", { concurrency: 3 }, () => {
     await oneMore(shop, "impl-2");
     shop.git("merge-base", "--is-ancestor", ours, LEDGER);
     shop.git("merge-base", "--is-ancestor", theirs, LEDGER);
-    assert.match(shop.output, /joined with ours/);
+    await shop.until("it says so", () => /joined with ours/.test(shop.output));
     assert.equal(`${shop.recordedFile(`${SESSION}/.task/impl-1.json`)}\n`, shop.read(`${SESSION}/.task/impl-1.json`));
     await assertWhole(shop);
   });

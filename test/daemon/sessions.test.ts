@@ -8,7 +8,9 @@ import type { SessionFile } from "../../src/model/session.ts";
 import { lives, SESSION, workshop, type Workshop } from "../support/workshop.ts";
 
 const file = (shop: Workshop, session = SESSION): SessionFile | undefined =>
-  shop.has(`${session}/workflow-session.json`) ? (JSON.parse(shop.read(`${session}/workflow-session.json`)) as SessionFile) : undefined;
+  shop.has(`${session}/workflow-session.json`)
+    ? (JSON.parse(shop.read(`${session}/workflow-session.json`)) as SessionFile)
+    : undefined;
 
 const markers = (shop: Workshop) => readdirSync(shop.at()).filter((name) => name.startsWith(".active-"));
 
@@ -31,7 +33,10 @@ test("touching another marker switches: the newest stays, and the status follows
   shop.touch(".active-WFS-b");
   await shop.becomes("impl-1", "completed", "WFS-b");
   await shop.until("one marker is left", () => markers(shop).join() === ".active-WFS-b");
-  await shop.until("the status follows", () => file(shop)?.status === "paused" && file(shop, "WFS-b")?.status === "active");
+  await shop.until(
+    "the status follows",
+    () => file(shop)?.status === "paused" && file(shop, "WFS-b")?.status === "active",
+  );
   await shop.recorded(`${SESSION}: active -> paused`);
   const commit = await shop.recorded("WFS-b: paused -> active");
   assert.equal(commit.author, "Ada Lovelace");
@@ -42,7 +47,10 @@ test("removing the old marker and touching the new one switches as well", async 
   await shop.until("both are known", () => file(shop, "WFS-b"));
   shop.remove(`.active-${SESSION}`);
   shop.touch(".active-WFS-b");
-  await shop.until("the status follows", () => file(shop)?.status === "paused" && file(shop, "WFS-b")?.status === "active");
+  await shop.until(
+    "the status follows",
+    () => file(shop)?.status === "paused" && file(shop, "WFS-b")?.status === "active",
+  );
 });
 
 test("after a switch the agent of the session left behind finishes, and nothing new of it starts", async (t) => {
@@ -95,7 +103,10 @@ test("with max_active_sessions: 2 two sessions are active, and a third takes the
   await shop.until("two are active", () => file(shop)?.status === "active" && file(shop, "WFS-b")?.status === "active");
   await pause(20);
   shop.touch(".active-WFS-c");
-  await shop.until("the oldest is paused", () => file(shop)?.status === "paused" && file(shop, "WFS-c")?.status === "active");
+  await shop.until(
+    "the oldest is paused",
+    () => file(shop)?.status === "paused" && file(shop, "WFS-c")?.status === "active",
+  );
   assert.equal(file(shop, "WFS-b")?.status, "active");
 });
 
@@ -216,7 +227,9 @@ test("a session that is renamed goes on under its new name", async (t) => {
 test("a first drop into the inbox of an empty workspace makes the first session, active", async (t) => {
   const shop = await workshop(t, { session: null });
   shop.drop("inbox/first.json", { title: "first", agent: "command", execution: { command: "true" } });
-  await shop.until("it is done", () => shop.sessions().some((session) => shop.tasks(session).some(({ status }) => status === "completed")));
+  await shop.until("it is done", () =>
+    shop.sessions().some((session) => shop.tasks(session).some(({ status }) => status === "completed")),
+  );
   assert.equal(markers(shop).length, 1);
 });
 

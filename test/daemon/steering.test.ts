@@ -44,7 +44,12 @@ test("a blocked task that is mended and set to pending runs again", async (t) =>
   });
   const after = await shop.becomes("impl-1", "completed");
   assert.equal(after.execution.reason, undefined);
-  assert.deepEqual(arrows(shop, "impl-1").slice(2), ["active -> blocked", "blocked -> pending", "pending -> active", "active -> completed"]);
+  assert.deepEqual(arrows(shop, "impl-1").slice(2), [
+    "active -> blocked",
+    "blocked -> pending",
+    "pending -> active",
+    "active -> completed",
+  ]);
 });
 
 test("an active task that is set to pending is stopped and starts again as its next attempt", async (t) => {
@@ -107,7 +112,11 @@ test("an edit of a running task is recorded at once and its agent goes on; the n
   assert.equal((await shop.becomes("impl-1", "completed")).title, "Another title");
   await shop.recorded(`${SESSION} impl-1: active -> completed`);
   shop.edit("impl-1", (task) => (task.status = "pending"));
-  await shop.until("the next prompt has it", () => shop.has(`${SESSION}/prompts/impl-1-a2.md`) && shop.read(`${SESSION}/prompts/impl-1-a2.md`).includes("it shines"));
+  await shop.until(
+    "the next prompt has it",
+    () =>
+      shop.has(`${SESSION}/prompts/impl-1-a2.md`) && shop.read(`${SESSION}/prompts/impl-1-a2.md`).includes("it shines"),
+  );
 });
 
 test("an edit of a task that waits is taken at its attempt", async (t) => {
@@ -120,7 +129,9 @@ test("an edit of a task that waits is taken at its attempt", async (t) => {
     task.execution.command = "echo after";
     task.context.requirements = ["be quick"];
   });
-  await shop.recorded(`${SESSION} impl-2: steered (context.requirements, execution.command)`).catch(() => shop.recorded(/impl-2: steered/));
+  const commit = await shop.recorded(/impl-2: steered/);
+  assert.match(commit.subject, /context\.requirements/);
+  assert.match(commit.subject, /execution\.command/);
   shop.release();
   await shop.becomes("impl-2", "completed");
   assert.match(shop.read(`${SESSION}/responses/impl-2-a1.json`), /after/);
@@ -219,7 +230,11 @@ test("a response that says failure blocks the task; one that cannot be read is r
 test("a response for a person's task counts before the task could be asked", async (t) => {
   const shop = await workshop(t);
   shop.command("impl-1", shop.waits());
-  shop.drop(`${SESSION}/.task/impl-2.json`, { title: "Sign it", agent: "human", relations: { dependencies: ["impl-1"] } });
+  shop.drop(`${SESSION}/.task/impl-2.json`, {
+    title: "Sign it",
+    agent: "human",
+    relations: { dependencies: ["impl-1"] },
+  });
   await shop.becomes("impl-2", "pending");
   await shop.recorded(`${SESSION} impl-2: new -> pending`);
   shop.drop(`${SESSION}/responses/impl-2-a1.json`, { result: "signed" });
@@ -272,13 +287,19 @@ test("a view that is deleted or changed is written again", async (t) => {
   await pause(100);
   const texts = new Map(views.map((path) => [path, shop.read(path)]));
   for (const path of views) shop.drop(path, "mine\n");
-  await shop.until("they are as before", () => views.every((path) => shop.has(path) && shop.read(path) === texts.get(path)));
+  await shop.until("they are as before", () =>
+    views.every((path) => shop.has(path) && shop.read(path) === texts.get(path)),
+  );
   for (const path of views) shop.remove(path);
-  await shop.until("they are there again", () => views.every((path) => shop.has(path) && shop.read(path) === texts.get(path)));
+  await shop.until("they are there again", () =>
+    views.every((path) => shop.has(path) && shop.read(path) === texts.get(path)),
+  );
   await shop.stop();
   for (const path of views) shop.remove(path);
   await shop.start();
-  await shop.until("they are there after a start", () => views.every((path) => shop.has(path) && shop.read(path) === texts.get(path)));
+  await shop.until("they are there after a start", () =>
+    views.every((path) => shop.has(path) && shop.read(path) === texts.get(path)),
+  );
 });
 
 test("a valid change of config.yaml counts at once; an invalid one leaves the last good one in force and says why", async (t) => {
@@ -305,7 +326,11 @@ test("a valid change of config.yaml counts at once; an invalid one leaves the la
 });
 
 test("an editor that still holds the version from before the start saves a title: the agent is not stopped", async (t) => {
-  const shop = await workshop(t, { session: null, before: (at) => at.drop(`${SESSION}/.task/impl-1.json`, { title: "Old", agent: "command", execution: { command: long(at) } }) });
+  const shop = await workshop(t, {
+    session: null,
+    before: (at) =>
+      at.drop(`${SESSION}/.task/impl-1.json`, { title: "Old", agent: "command", execution: { command: long(at) } }),
+  });
   await shop.recorded(`${SESSION} impl-1: new -> pending`);
   const stale = JSON.parse(shop.read(`${SESSION}/.task/impl-1.json`)) as Task;
   shop.touch(`.active-${SESSION}`);

@@ -441,8 +441,9 @@ test(
       t,
       `import { createInterface } from "node:readline";
      import { Scanner } from ${module("scan.ts")};
+     process.chdir(process.argv[1]); // the way to it may be closed
      process.setgid(65534); process.setuid(65534);
-     const scanner = new Scanner(process.argv[1]);
+     const scanner = new Scanner(".");
      for await (const _ of createInterface({ input: process.stdin })) {
        const found = await scanner.full();
        for (const each of found) scanner.accept(each);

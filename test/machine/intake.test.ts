@@ -63,6 +63,7 @@ test("only a title is needed: the rest is filled in, visibly, in the order of th
       relations: { parent: null, subtasks: [], dependencies: [] },
       execution: { attempts: 0, last_attempt: null, source: { file: "a.json", sha256: "sha of a.json" } },
       implementation: { files: [], context_notes: {}, analysis_source: "manual" },
+      $schema: "../../.run/schemas/task.schema.json",
     }),
   );
 });
@@ -91,6 +92,7 @@ test("what is written stays: keys in their order, unknown ones too, at every dep
     "type",
     "paths",
     "implementation",
+    "$schema",
   ]);
   assert.deepEqual(Object.keys(filled.context), ["acceptance", "mine", "requirements", "scope", "inherited_from"]);
   assert.deepEqual(Object.keys(filled.relations), ["dependencies", "why", "parent", "subtasks"]);
@@ -473,10 +475,10 @@ test("of a part that may be null, what is wrong inside is told, not that it is n
     ["missing-field /execution/last_attempt"],
   );
   const tokens = form({ title: "x", execution: { last_attempt: { attempt: 0, run_id: 5, started_at: "x" } } });
-  assert.deepEqual(tokens.map(([what]) => what).sort(), [
-    "wrong-value /execution/last_attempt/attempt",
-    "wrong-value /execution/last_attempt/run_id",
-  ]);
+  assert.deepEqual(
+    tokens.map(([what]) => what),
+    ["wrong-value /execution/last_attempt/attempt", "wrong-value /execution/last_attempt/run_id"],
+  );
 });
 
 test("a hostile value is shown short", () => {

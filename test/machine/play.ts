@@ -31,7 +31,7 @@ export const ROLES: ReadonlyMap<string, Role> = new Map(
 export const POLICY: Policy = policyOf(defaults(), ROLES);
 
 /** What happens next: events (together, if several), or what they are once the state is known. */
-type Step = Event | Event[] | ((state: State) => Event | Event[]) | { wait: number; then: Step };
+type Step = Event | Event[] | ((state: State) => Event | Event[]) | { wait: number; next: Step };
 
 export interface Played {
   /** The decision of each step. */
@@ -61,7 +61,7 @@ export function play(steps: readonly Step[], { policy, start, at = T0, chance = 
     let pause = place === 0 ? 0 : 1000;
     while (typeof step === "object" && "wait" in step) {
       pause = step.wait;
-      step = step.then;
+      step = step.next;
     }
     now = after(now, pause);
     const happened = typeof step === "function" ? step(state) : step;
@@ -84,7 +84,7 @@ export function begin(...sessions: Partial<SessionFile>[]): State {
   return state;
 }
 
-export const wait = (ms: number, then: Step): Step => ({ wait: ms, then });
+export const wait = (ms: number, next: Step): Step => ({ wait: ms, next });
 
 type Given = Partial<Omit<Task, "execution">> & {
   session?: SessionId;
@@ -93,7 +93,9 @@ type Given = Partial<Omit<Task, "execution">> & {
 };
 
 /** A shell command's task that writes where no other one does. */
-export function task(id: TaskId, { session: _, dependencies = [], execution, ...rest }: Given = {}): Task {
+export function task(id: TaskId, given: Given = {}): Task {
+  const { dependencies = [], execution, ...rest } = given;
+  delete rest.session;
   return {
     id,
     title: `Do ${id}`,

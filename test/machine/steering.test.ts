@@ -37,7 +37,7 @@ test("a completed task saved as pending runs again", () => {
 });
 
 test("an active task set to pending: its agent is stopped, and only when it is gone the next attempt starts", () => {
-  const asked = play([dropped("impl-1"), edited("impl-1", { status: "pending" })]);
+  const asked = play([dropped("impl-1", { paths: "" }), edited("impl-1", { status: "pending" })]);
   assert.deepEqual(stops(asked), [["impl-1", "requeued"]]);
   assert.equal(standing(asked, "impl-1"), "pending");
   const again = play([ended("impl-1", { stopped: "requeued" })], { start: asked.state, at: asked.now });
@@ -155,9 +155,9 @@ test("a deleted task is gone and its agent is stopped", () => {
 
 test("a task deleted while its agent runs does not start again under the same id until that agent is gone", () => {
   const played = play([
-    dropped("impl-1"),
+    dropped("impl-1", { paths: "" }),
     deleted("impl-1"),
-    dropped("impl-1", { title: "New" }),
+    dropped("impl-1", { title: "New", paths: "" }),
     ended("impl-1", { stopped: "deleted", cost_usd: 1 }),
   ]);
   assert.deepEqual(played.log.map(started), [["impl-1"], [], [], ["impl-1"]]);

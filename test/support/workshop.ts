@@ -5,7 +5,17 @@
  */
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -40,6 +50,11 @@ export interface WorkshopOptions {
   checked?: boolean;
 }
 
+interface Running {
+  daemon: ChildProcess | undefined;
+  ended: Promise<number | null>;
+}
+
 const DEADLINE_MS = 8000;
 const MAIN = fileURLToPath(new URL("./daemon-main.ts", import.meta.url));
 
@@ -68,6 +83,7 @@ export class Workshop {
   private readonly env: Record<string, string>;
   private readonly before: Record<string, string>;
   private daemon: ChildProcess | undefined;
+  private aside: ChildProcess | undefined;
   private ended: Promise<number | null> = Promise.resolve(null);
   private said = "";
 
@@ -91,7 +107,11 @@ export class Workshop {
   }
 
   git(...args: string[]): string {
-    const { status, stdout, stderr } = spawnSync("git", args, { cwd: this.dir, env: this.environment(), encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync("git", args, {
+      cwd: this.dir,
+      env: { ...this.environment(), GIT_OPTIONAL_LOCKS: "0" },
+      encoding: "utf8",
+    });
     if (status !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
     return stdout.replace(/\n$/, "");
   }
@@ -176,7 +196,9 @@ export class Workshop {
   /** All tasks of a session, by id. */
   tasks(session = SESSION): Task[] {
     if (!this.has(`${session}/.task`)) return [];
-    const names = readdirSync(this.at(session, ".task")).filter((name) => /^impl-[\d.]+\.json$/.test(name) && lstatSync(this.at(session, ".task", name)).isFile());
+    const names = readdirSync(this.at(session, ".task")).filter(
+      (name) => /^impl-[\d.]+\.json$/.test(name) && lstatSync(this.at(session, ".task", name)).isFile(),
+    );
     return names.flatMap((name) => this.task(name.slice(0, -".json".length), session) ?? []);
   }
 
@@ -235,6 +257,19 @@ export class Workshop {
     return this.over();
   }
 
+  /** Puts the running daemon aside, so that another can be started; {@link attach} takes it back. */
+  detach(): Running {
+    const running = { daemon: this.daemon, ended: this.ended };
+    this.aside = running.daemon;
+    this.daemon = undefined;
+    return running;
+  }
+
+  attach(running: Running): void {
+    this.aside = undefined;
+    ({ daemon: this.daemon, ended: this.ended } = running);
+  }
+
   /** All that the daemon said on its terminal. */
   get output(): string {
     return this.said;
@@ -243,7 +278,8 @@ export class Workshop {
   /** Agents' processes of this workshop that live. */
   async agents(): Promise<number[]> {
     const ids = new Set<string>();
-    for (const [, id] of `${this.history()} ${this.said}`.matchAll(/"run_id": "([0-9a-f-]{36})"/g)) ids.add(id as string);
+    for (const [, id] of `${this.history()} ${this.said}`.matchAll(/"run_id": "([0-9a-f-]{36})"/g))
+      ids.add(id as string);
     for (const id of existsSync(this.at(".run/attempts")) ? readdirSync(this.at(".run/attempts")) : []) ids.add(id);
     const found = await Promise.all([...ids].map((id) => withMarker(id)));
     return found.flat();
@@ -260,8 +296,11 @@ export class Workshop {
     }
   }
 
+  /** Waits until the task's file says so, and the ledger has it too. */
   async becomes(id: string, status: string, session = SESSION): Promise<Task> {
     await this.until(`${id} is ${status}`, () => this.status(id, session) === status);
+    const isRecorded = () => this.moves(id, session).some((move) => move.endsWith(`-> ${status}`));
+    await this.until(`that ${id} is ${status} is recorded`, isRecorded);
     return this.task(id, session) as Task;
   }
 
@@ -280,7 +319,9 @@ export class Workshop {
     const format = "%H%x1f%s%x1f%an%x1f%ae%x1f%cn%x1f%(trailers:only,unfold)%x1e";
     const records = this.git("log", "--reverse", `--format=${format}`, LEDGER).split("\x1e");
     return records.flatMap((record) => {
-      const [hash = "", subject = "", author = "", email = "", committer = "", trailers = ""] = record.trim().split("\x1f");
+      const [hash = "", subject = "", author = "", email = "", committer = "", trailers = ""] = record
+        .trim()
+        .split("\x1f");
       if (!hash) return [];
       const pairs = trailers.split("\n").flatMap((line) => {
         const at = line.indexOf(": ");
@@ -301,7 +342,8 @@ export class Workshop {
   }
 
   async recorded(subject: string | RegExp): Promise<Commit> {
-    const fits = (commit: Commit) => (typeof subject === "string" ? commit.subject === subject : subject.test(commit.subject));
+    const fits = (commit: Commit) =>
+      typeof subject === "string" ? commit.subject === subject : subject.test(commit.subject);
     return this.until(`${String(subject)} is in the ledger`, () => this.ledger().find(fits));
   }
 
@@ -369,6 +411,7 @@ export class Workshop {
   }
 
   private async end(): Promise<void> {
+    this.aside?.kill("SIGKILL");
     const child = this.daemon;
     if (!child) return;
     child.kill("SIGTERM");
@@ -376,7 +419,10 @@ export class Workshop {
     const late = [setTimeout(() => child.kill("SIGUSR2"), 400), setTimeout(() => child.kill("SIGKILL"), 6000)];
     await this.ended;
     for (const timer of late) clearTimeout(timer);
-    assert.ok(!this.checked || child.signalCode !== "SIGKILL", `the daemon did not end when it was told to:\n${this.said}`);
+    assert.ok(
+      !this.checked || child.signalCode !== "SIGKILL",
+      `the daemon did not end when it was told to:\n${this.said}`,
+    );
   }
 
   /** All versions of all tasks in the ledger: where run ids stand. */

@@ -22,6 +22,7 @@ describe("cox add", () => {
       "relations",
       "execution",
       "implementation",
+      "$schema",
     ]);
     const { status, type, agent, execution } = lab.task("impl-1");
     assert.deepEqual(

@@ -1,7 +1,6 @@
 /** `cox init`: makes a repository a workspace. What is there already stays as it is. */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { accessSync, constants, existsSync, lstatSync, mkdirSync } from "node:fs";
 import { join, sep } from "node:path";
 import { ensureExclude, findRepository, gitEnvironment, trackedUnder, type Repository } from "../../ledger/git.ts";
 import { at, RUN, WORKSPACE } from "../../store/paths.ts";
@@ -127,6 +126,7 @@ async function makeFolder({ root }: Repository): Promise<string[]> {
     made.push(`${join(WORKSPACE, name)}/`);
   }
   const { commentedConfig } = await import("./config-text.ts");
+  const { writeEditorSchemas } = await import("../../store/editor-schemas.ts");
   const workspace = { repository: root, folder, gitDir: "" };
   if (
     !lstatSync(join(folder, at.config), { throwIfNoEntry: false }) &&
@@ -134,31 +134,8 @@ async function makeFolder({ root }: Repository): Promise<string[]> {
   ) {
     made.push(`${WORKSPACE}/${at.config}`);
   }
-  if (await writeSchemas(folder)) made.push(`${WORKSPACE}/${RUN}/schemas/`);
+  if (await writeEditorSchemas(folder)) made.push(`${WORKSPACE}/${RUN}/schemas/`);
   return made;
-}
-
-/** For editors, as the settings' first line names them; whether any was out of date. */
-async function writeSchemas(folder: string): Promise<boolean> {
-  const { editorSchemas } = await import("./editor-schemas.ts");
-  const dir = join(folder, RUN, "schemas");
-  mkdirSync(dir, { recursive: true });
-  let changed = false;
-  for (const [name, schema] of Object.entries(editorSchemas())) {
-    const text = `${JSON.stringify(schema, null, 2)}\n`;
-    if (textOf(join(dir, name)) === text) continue;
-    await writeFile(join(dir, name), text);
-    changed = true;
-  }
-  return changed;
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }
 
 async function told(what: {
