@@ -1,6 +1,7 @@
 /** Git and the ledger: the program, the repository, what is recorded against what is on disk. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { simpleGit } from "simple-git";
 import { ensureExclude, EXCLUDE_LINE, findRepository, git, type Repository } from "../../ledger/git.ts";
 import { readLog } from "../../ledger/log.ts";
 import { isSessionId } from "../../model/ids.ts";
@@ -16,14 +17,14 @@ import { untrustedFiles } from "./trusted.ts";
 const OLDEST = [2, 39] as const;
 
 export async function gitFinding(dir: string): Promise<Finding> {
-  const said = await git(["--version"], { cwd: dir });
-  if (said.missing)
+  const version = await simpleGit(dir).version();
+  if (!version.installed)
     return bad(
       "git",
       "git could not be started.",
       `install git ${OLDEST.join(".")} or newer, and see that it is on PATH`,
     );
-  return versionFinding(said.stdout.toString());
+  return versionFinding(`${version.major}.${version.minor}.${version.patch}`);
 }
 
 export function versionFinding(said: string): Finding {

@@ -1,8 +1,7 @@
 /** `cox init`: makes a repository a workspace. What is there already stays as it is. */
-import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, lstatSync, mkdirSync } from "node:fs";
 import { join, sep } from "node:path";
-import { ensureExclude, findRepository, gitEnvironment, trackedUnder, type Repository } from "../../ledger/git.ts";
+import { ensureExclude, findRepository, trackedUnder, type Repository } from "../../ledger/git.ts";
 import { at, RUN, WORKSPACE } from "../../store/paths.ts";
 import { done, refused, type Command, type Outcome, type Trouble } from "./command.ts";
 import { notAFolder, type Context } from "./context.ts";
@@ -48,18 +47,18 @@ async function repositoryFor(
       },
     };
   }
-  // As the person would have typed it: with their own configuration (name of the first branch, templates).
-  const made = spawnSync("git", ["init", "--quiet"], {
-    cwd: dir,
-    env: { ...process.env, ...without(gitEnvironment(false)) },
-    encoding: "utf8",
-  });
-  if (made.status !== 0)
+  // With the person's own configuration (name of the first branch, templates), and without the GIT_* of the surroundings.
+  const { simpleGit } = await import("simple-git");
+  const failed = await simpleGit(dir).init().then(
+    () => undefined,
+    (error: Error) => error.message.trim(),
+  );
+  if (failed !== undefined)
     return {
       trouble: {
         exit: 1,
         what: `git init failed in ${dir}.`,
-        why: made.stderr.trim(),
+        why: failed,
         todo: "See to that, then run cox init again.",
       },
     };
@@ -67,14 +66,6 @@ async function repositoryFor(
   return "ok" in second
     ? { ok: second.ok, created: true }
     : { trouble: { exit: 1, what: second.problem.message, todo: second.problem.hint } };
-}
-
-/** Everything that would send git elsewhere, removed. */
-function without(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const foreign = Object.keys(process.env).filter((name) =>
-    /^GIT_(DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|OBJECT_DIRECTORY|NAMESPACE)$/.test(name),
-  );
-  return { ...own, ...Object.fromEntries(foreign.map((name) => [name, undefined])) };
 }
 
 async function asked(context: Context, question: string): Promise<boolean> {
