@@ -161,7 +161,7 @@ function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefi
     );
   }
   for (const path of task.paths.split(";").map((part) => part.trim()).filter(Boolean)) {
-    if (/[*?[\]{}]/.test(path)) {
+    if (/[*?]/.test(path)) {
       problems.push(problem("path-wildcard", `The path ${path} has a wildcard.`, { pointer: "/paths", hint: "Name the folder or the files." }));
     } else if (leaves(path)) problems.push(escapes(path));
   }

@@ -11,7 +11,7 @@ export interface FileWrite {
   /** Relative to `.workflow/`. */
   path: string;
   content: string | Buffer;
-  /** Asked at the last moment before the file is put in place: true leaves what is there as it is. */
+  /** Asked before any is put in place, and again at this one's own moment: true leaves what is there as it is. */
   changed?: () => boolean;
 }
 
@@ -32,7 +32,7 @@ const sync = promisify(fsync);
  * Writes each file to a temporary name in `.run/tmp`, syncs, renames, and syncs the folders. A short write (a full
  * disk) is an error before it is renamed. Throws the file system's error; files renamed before it stay, nothing else
  * does. Never writes through a symbolic link: one at the target is replaced, one on the way to it is an error.
- * Answers with the paths that were left as they are because they had {@link FileWrite.changed}.
+ * Answers with the paths that were left as they are because they, or others of them, had {@link FileWrite.changed}.
  */
 export async function writeFiles(workspace: string, writes: readonly FileWrite[], durable: boolean): Promise<string[]> {
   const left: string[] = [];
@@ -75,6 +75,15 @@ async function writeTogether(workspace: string, writes: readonly FileWrite[], du
       keepMode(fd, to);
     }
     if (durable) await allOf(staged.flatMap(({ fd }) => (fd === null ? [] : [sync(fd)])));
+    // All are asked before the first is put in place, and each once more at its own moment.
+    const changed = staged.filter((file) => file.changed?.());
+    if (changed.length > 0) {
+      for (const file of staged) {
+        close(file);
+        rmSync(file.from, { force: true });
+      }
+      return staged.map(({ path }) => path);
+    }
     for (const file of staged) {
       close(file);
       if (file.changed?.()) {

@@ -84,6 +84,24 @@ export class Scanner {
     if (stat) this.seen.set(path, { signature: sign(stat) + YOUNG, hash: sha256(content) });
   }
 
+  /**
+   * A question that is asked twice: first, whether the file is another than was last seen, which may take a look into it;
+   * then, at the last moment and quickly, whether it has changed since.
+   */
+  watchful(path: string): () => boolean {
+    const stamp = () => {
+      const stat = statOf(join(this.workspace, path));
+      return stat ? sign(stat) : "";
+    };
+    let first: string | undefined;
+    return () => {
+      const now = stamp();
+      if (first !== undefined) return now !== first;
+      first = now;
+      return !this.unchanged(path);
+    };
+  }
+
   /** Whether the file still is what was last seen (or still is not there). */
   unchanged(path: string): boolean {
     const before = this.seen.get(path);

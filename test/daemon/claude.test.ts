@@ -56,7 +56,7 @@ async function scene(t: TestContext, script: Script, more: { config?: string; en
     workspace,
     daemon: () => {
       const main = join(import.meta.dirname, "..", "support", "daemon-main.ts");
-      const child = spawn(process.execPath, [main, place.cwd], { env, stdio: ["ignore", "ignore", "ignore"] });
+      const child = spawn(process.execPath, [main, place.cwd], { env, stdio: ["pipe", "ignore", "ignore"] });
       daemons.push(child);
       return child;
     },

@@ -277,11 +277,11 @@ test("subtasks may wait for each other's results, and a diamond is no cycle", ()
 
 test("paths: relative to the repository, concrete, and inside it", () => {
   const told = (paths: string) => problems(take([drop("a.json", { paths })]))["a.json"] ?? [];
-  for (const fine of ["", "src", "src/a.ts; test/", "a..b/c", "with space/x", "…/ä"])
+  for (const fine of ["", "src", "src/a.ts; test/", "a..b/c", "with space/x", "app/[id]/page.tsx", "{braces}/x", "…/ä"])
     assert.deepEqual(told(fine), [], fine);
   for (const out of ["../x", "src/../../x", "/etc/passwd", "~/x", "C:\\x", "a\\..\\..\\b"])
     assert.deepEqual(told(out), ["path-escapes /paths"], out);
-  for (const wild of ["src/*.ts", "src/?.ts", "src/{a,b}.ts", "**"])
+  for (const wild of ["src/*.ts", "src/?.ts", "**"])
     assert.deepEqual(told(wild), ["path-wildcard /paths"], wild);
   assert.deepEqual(told("../a;ok;/b;*"), ["path-escapes /paths", "path-escapes /paths", "path-wildcard /paths"]);
 });

@@ -199,6 +199,12 @@ test("the phase is the first that has work, and phases behind it are completed",
   );
 });
 
+test("a session without tasks is planned anew", () => {
+  const done = [dropped("impl-1", { agent: "review-agent" }), ended("impl-1"), deleted("impl-1")];
+  assert.deepEqual(fileOf(play(done.slice(0, 2)).state).current_phase, "REVIEW");
+  assert.deepEqual(fileOf(play(done).state).current_phase, "PLAN");
+});
+
 test("current_tasks are those that run, by number", () => {
   const { state } = play([
     droppedTogether(task("impl-10"), task("impl-9"), task("impl-2")),
