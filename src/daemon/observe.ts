@@ -378,7 +378,8 @@ export class Observer {
       this.waiting.delete(found.path);
       return this.hold(found.path, { hash: found.hash, problems: read.problems, unfinished: read.unfinished }, now);
     }
-    const { ok: drop, text } = read;
+    const { text } = read;
+    const drop = session === null ? read.ok : withoutUnbegun(read.ok, session);
     this.waiting.set(found.path, { path: found.path, session, drop, since: now, ...(text === undefined ? {} : { prompt: found.content }) });
   }
 
@@ -576,6 +577,18 @@ function complete(task: Task): Task {
       analysis_source: implementation?.analysis_source ?? "manual",
     },
   };
+}
+
+/**
+ * A file that a save was made from while its first recording was still under way tells of an attempt that never began.
+ */
+function withoutUnbegun(read: Drop, session: SessionId): Drop {
+  const { execution } = read.drop;
+  const last = execution?.last_attempt;
+  const from = topOf(execution?.source?.file ?? "");
+  if (!execution || !last || last.ended_at || (from !== session && from !== "inbox")) return read;
+  const { reason: _reason, ...kept } = execution;
+  return { ...read, drop: { ...read.drop, execution: { ...kept, attempts: Math.max(0, last.attempt - 1), last_attempt: null } } };
 }
 
 /**

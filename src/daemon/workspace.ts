@@ -42,11 +42,11 @@ export interface Workspace {
   trusted: ReadonlyMap<string, string>;
 }
 
-const VERSIONS_KEPT = 4;
+const VERSIONS_KEPT = 6;
 
 export function rememberVersion(workspace: Workspace, key: TaskKey, task: Task | undefined): void {
   if (!task) return;
-  const versions = workspace.versions.get(key) ?? [];
+  const versions = (workspace.versions.get(key) ?? []).filter((version) => version !== task);
   workspace.versions.delete(key); // the latest key last: the oldest is dropped first
   workspace.versions.set(key, [task, ...versions].slice(0, VERSIONS_KEPT));
   if (workspace.versions.size > 1000) {
