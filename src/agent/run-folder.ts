@@ -46,7 +46,7 @@ export async function readExit(runDir: string): Promise<ProcessEnd | undefined> 
 }
 
 /** A shell's `$?` as an end: 128 + n stands for signal n. */
-export function endOf(code: number): ProcessEnd {
+function endOf(code: number): ProcessEnd {
   const signal = Object.entries(osConstants.signals).find(([, number]) => number === code - 128)?.[0];
   return signal === undefined ? { kind: "exited", code } : { kind: "signalled", signal };
 }

@@ -45,7 +45,7 @@ export class Trust {
 }
 
 /** Trusted contents: path under `.workflow/` → SHA-256. */
-export async function readTrusted(folder: string): Promise<Map<string, string>> {
+async function readTrusted(folder: string): Promise<Map<string, string>> {
   try {
     const read = JSON.parse(await readFile(trustFile(folder), "utf8")) as Record<string, string>;
     return new Map(Object.entries(read));

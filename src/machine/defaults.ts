@@ -4,7 +4,7 @@ import type { Task, TaskType } from "../model/task.ts";
 import type { Drop } from "./intake.ts";
 
 /** Where an editor finds what may stand in a task's file, as seen from `.task/`. */
-export const TASK_SCHEMA = "../../.run/schemas/task.schema.json";
+const TASK_SCHEMA = "../../.run/schemas/task.schema.json";
 
 /** The whole task that a drop means. Key order and unknown keys of the drop stay; what is missing comes after. */
 export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {

@@ -1,5 +1,5 @@
 /** All that decisions are made from, and the indexes that make them cheap with ten thousand tasks. */
-import { compareTaskIds, parentOf, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import { compareTaskIds, parentOf, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import type { Phase, SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
@@ -107,10 +107,6 @@ export function setTask(session: Session, id: TaskId, task: Task | null): void {
       if (isReady(waiting, (other) => tasks.get(other))) insertReady(session, waiting);
     }
   }
-}
-
-export function runOf(state: State, session: SessionId, id: TaskId): Run | undefined {
-  return state.runs.get(taskKey(session, id));
 }
 
 function addTo(map: Map<TaskId, Set<TaskId>>, key: TaskId, value: TaskId): void {

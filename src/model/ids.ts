@@ -63,7 +63,7 @@ export function parseAttemptName(name: string): { task: TaskId; attempt: number 
 }
 
 /** "User Auth System" → `user-auth-system`; letters of other scripts fold to their base letter or fall away. */
-export function slug(topic: string): string {
+function slug(topic: string): string {
   const plain = topic
     .normalize("NFKD")
     .replace(/\p{M}/gu, "")

@@ -9,7 +9,7 @@ import { DURATION_PATTERN } from "./time.ts";
 
 export const STATUSES = ["pending", "active", "completed", "blocked", "container"] as const;
 export const TYPES = ["feature", "bugfix", "refactor", "test", "docs"] as const;
-export const ANALYSIS_SOURCES = ["manual", "gemini", "codex", "auto-detected"] as const;
+const ANALYSIS_SOURCES = ["manual", "gemini", "codex", "auto-detected"] as const;
 export const BLOCKED_REASONS = [
   "failed",
   "timeout",

@@ -65,7 +65,3 @@ export function pathsOf(task: Task): string[] {
     .map((path) => path.trim().replace(/\/+$/, ""))
     .filter((path) => path !== "");
 }
-
-export function isFinished(task: Task): boolean {
-  return task.status === "completed";
-}

@@ -55,7 +55,7 @@ export function placeOf(path: string): Place {
   return third === undefined ? inSession(top, second) : inFolder(top, second, third);
 }
 
-export function isDropName(name: string): boolean {
+function isDropName(name: string): boolean {
   return name.endsWith(".json") || TEXT_DROP.test(name);
 }
 

@@ -23,7 +23,7 @@ export function graphOf(tree: readonly Branch[]): { diagram: string } | { none: 
 }
 
 /** `impl-1.2` → `impl_1_2`. */
-export function nodeId(id: TaskId): string {
+function nodeId(id: TaskId): string {
   return id.replace(/[^a-z0-9]/g, "_");
 }
 

@@ -9,7 +9,7 @@ export interface Branch {
 }
 
 /** By id in numeric order, as `compareTaskIds` has it; each id is read once, which matters with ten thousand. */
-export function inOrder(tasks: readonly Task[]): Task[] {
+function inOrder(tasks: readonly Task[]): Task[] {
   return tasks
     .map((task) => ({ task, numbers: taskNumbers(task.id) }))
     .sort((a, b) => a.numbers[0] - b.numbers[0] || a.numbers[1] - b.numbers[1])
