@@ -107,7 +107,10 @@ export class Agents {
     for (let tries = 0; !live.stopping && !this.left; tries++) {
       if (tries > 0 && this.workspace.state.draining) live.stopping = "shutdown";
       const launch = await live.runner.launch(request);
-      if ("cannot" in launch) return void this.finish(live, launch.cannot);
+      if ("cannot" in launch) {
+        this.finish(live, launch.cannot);
+        return undefined;
+      }
       if (live.stopping) break;
       failpoint("before-spawn");
       const started = await startProcess({ runDir: live.runDir, runId: live.run.runId, launch: launch.ok, reached: failpoint });
@@ -116,7 +119,10 @@ export class Agents {
         return started.ok;
       }
       const { message, hint, code } = started.cannot;
-      if (!PASSING.has(code)) return void fail({ class: "invalid", message, hint });
+      if (!PASSING.has(code)) {
+        fail({ class: "invalid", message, hint });
+        return undefined;
+      }
       // Nothing was started, so nothing was used up: the same attempt begins when there is room.
       if (tries === 0) this.workspace.log.say("error", `${name} cannot be started yet: ${message} ${hint} Trying again every 2 s.`);
       await Promise.race([pause(RETRY_START_MS), live.told.promise]);

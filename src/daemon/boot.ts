@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { join, relative } from "node:path";
 import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
-import { openLedger, type Ledger } from "../ledger/ledger.ts";
+import { openLedger } from "../ledger/ledger.ts";
 import { redactor } from "../ledger/redact.ts";
 import { policyOf } from "../machine/policy.ts";
 import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";

@@ -23,12 +23,13 @@ import { failpoint } from "./failpoint.ts";
 import { metricsOf } from "./measure.ts";
 import { giveBackMemory } from "./memory.ts";
 import { Notices } from "./notices.ts";
-import { Observer, type Observation } from "./observe.ts";
+import { merged, type Observation } from "./observation.ts";
+import { Observer } from "./observe.ts";
+import { setAside } from "./observed-session-files.ts";
 import { Pages } from "./pages.ts";
 import { rejoin } from "./rejoin.ts";
 import { record, writePages, type Batch, type Recorded } from "./record.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
-import { superseded } from "./supersede.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
 
@@ -50,6 +51,8 @@ export class Loop {
   private readonly pages: Pages;
   private readonly notices = new Notices();
   private readonly events: Event[] = [];
+  /** What was seen, and not recorded since its files changed faster than they could be read. */
+  private unrecorded: Observation | undefined;
   private readonly hints = new Set<string>();
   private readonly starting = new Set<Promise<void>>();
   private awake: (() => void) | undefined;
@@ -154,7 +157,9 @@ export class Loop {
   private async round(found: Found[], starting: boolean): Promise<void> {
     const { workspace } = this;
     const now = Date.now();
+    const earlier = await this.insist(() => this.takeUnrecorded());
     let observed = await this.insist(() => this.observer.observe(found, now, { starting }));
+    if (earlier) observed = merged(earlier, observed);
     failpoint("observed");
     let events = [...observed.events, ...this.events.splice(0)];
     await this.reload(observed.reload, observed).catch((error: Error) => workspace.log.say("error", `the settings could not be read again: ${error.message}`));
@@ -176,13 +181,13 @@ export class Loop {
         // A file that is gone for a moment, as by an editor's save, takes a moment.
         if (tries > 0) await pause(STALE_MS);
         const again = await this.insist(() => this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }));
-        events = superseded(events, again.events);
-        observed = merged(observed, again);
+        observed = merged({ ...observed, events }, again);
+        events = observed.events;
         continue;
       }
       if ("stale" in outcome) {
         this.workspace.log.say("warn", `these files change faster than they can be read: ${outcome.stale.join(", ")}`);
-        this.events.unshift(...events);
+        this.unrecorded = { ...observed, events };
         return;
       }
       failpoint("recorded");
@@ -192,6 +197,16 @@ export class Loop {
       break;
     }
     await this.reports(now);
+  }
+
+  /** A dropped file that somebody has changed since is another drop: it is looked at, and not removed with the first. */
+  private takeUnrecorded(): Observation | undefined {
+    const { scanner } = this.workspace;
+    const earlier = this.unrecorded;
+    if (!earlier) return undefined;
+    const consumed = earlier.consumed.filter((path) => !scanner.isThere(path) || scanner.unchanged(path));
+    this.unrecorded = undefined;
+    return { ...earlier, consumed };
   }
 
   /**
@@ -317,9 +332,7 @@ export class Loop {
   }
 
   private async setAside(path: string, now: number): Promise<void> {
-    const repaired: Observation = emptyObservation();
-    await this.observer.setAside(path, repaired, now);
-    this.events.push(...repaired.events);
+    this.events.push(...(await setAside(this.workspace, path, now)));
     this.stir();
   }
 
@@ -351,7 +364,7 @@ export class Loop {
 
   private isOver(): boolean {
     const { state } = this.workspace;
-    const idle = state.runs.size === 0 && this.agents.count === 0 && this.events.length === 0 && this.starting.size === 0;
+    const idle = state.runs.size === 0 && this.agents.count === 0 && this.events.length === 0 && !this.unrecorded && this.starting.size === 0;
     if (state.draining) return idle;
     if (!this.options.once || !idle || this.hints.size > 0) return false;
     if (this.observer.restless || this.workspace.held.all().some((held) => !held.reported)) return false;
@@ -404,25 +417,6 @@ export class Loop {
 
 const QUIET_MS = 1000;
 const MOST_SLEEP_MS = 3_600_000;
-
-function merged(a: Observation, b: Observation): Observation {
-  return {
-    events: [],
-    files: [...a.files.filter(({ path }) => !b.files.some((file) => file.path === path)), ...b.files],
-    consumed: [...a.consumed, ...b.consumed],
-    prompts: [...a.prompts, ...b.prompts],
-    answers: new Map([...a.answers, ...b.answers]),
-    reload: {
-      config: a.reload.config || b.reload.config,
-      roles: a.reload.roles || b.reload.roles,
-      views: new Set([...a.reload.views, ...b.reload.views]),
-    },
-  };
-}
-
-function emptyObservation(): Observation {
-  return { events: [], files: [], consumed: [], prompts: [], answers: new Map(), reload: { config: false, roles: false, views: new Set() } };
-}
 
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

@@ -21,6 +21,7 @@ import { entryOf } from "./entries.ts";
 import { failpoint } from "./failpoint.ts";
 import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
+import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
 import { rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
@@ -54,7 +55,11 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
     const left = await writeFiles(workspace.folder, other ?? [], false);
     left.push(...(await writeFiles(workspace.folder, lasting ?? [], durable)));
     for (const { path, content } of plan.writes.values()) if (!left.includes(path)) workspace.scanner.wrote(path, content);
-    if (left.length > 0) return { stale: left };
+    if (left.length > 0) {
+      // Some were put in place: somebody may have read those, and save what was made from them.
+      for (const change of batch.decision.changes) noteVersions(workspace, change);
+      return { stale: left };
+    }
   } catch (error) {
     // What was put in place before the failure is our own doing, no person's save.
     for (const { path, content } of plan.writes.values()) noteWritten(workspace, path, content);
@@ -72,6 +77,7 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   for (const path of plan.removals) await remove(workspace, path, durable);
   failpoint("drops-removed");
   for (const change of batch.decision.changes) noteVersions(workspace, change);
+  for (const change of batch.decision.changes) noteSource(workspace, change);
   return { done: true };
 }
 
@@ -79,8 +85,16 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
 export async function writePages(workspace: Workspace, pages: readonly Page[]): Promise<void> {
   // A session that somebody is just removing must not come back by its pages.
   const wanted = pages.filter(({ path }) => existsSync(join(workspace.folder, path.split("/")[0] ?? "")));
+  for (const { path } of wanted) {
+    const own = isList(path) && !workspace.scanner.seen.has(path) ? keepOwnPage(workspace.folder, path) : undefined;
+    if (own) workspace.log.say("warn", `${path} was somebody's own: it is kept as ${own}`);
+  }
   await writeFiles(workspace.folder, wanted, false);
   for (const { path, content } of wanted) workspace.scanner.wrote(path, content);
+}
+
+function isList(path: string): boolean {
+  return path.endsWith("/TODO_LIST.md") || path.endsWith("/IMPL_PLAN.md");
 }
 
 interface Plan {
@@ -94,7 +108,7 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
   const plan: Plan = { writes: new Map(), entries: [], removals: [...observed.consumed] };
   const put = (path: string, content: string | Buffer): LedgerEntry["changes"][number] => {
     // A person's file that cannot be read stays as it is: it is merged when it is mended.
-    const changed = isState(path) ? { changed: () => !workspace.scanner.unchanged(path) } : {};
+    const changed = isState(path) ? { changed: workspace.scanner.watchful(path) } : {};
     if (!workspace.held.get(path)) plan.writes.set(path, { path, content, ...changed });
     return { path, content: Buffer.from(content) };
   };
@@ -251,17 +265,20 @@ async function remove(workspace: Workspace, path: string, durable: boolean): Pro
   if (durable) await syncFolder(dirname(full));
 }
 
+function noteSource(workspace: Workspace, change: Change): void {
+  if (change.of === "task" && change.from === "new" && change.after) rememberSource(workspace, change.session, change.after);
+}
+
+/** What a person may hold in an editor: each version that stood in the file for a moment. */
 function noteVersions(workspace: Workspace, change: Change): void {
   switch (change.of) {
-    case "task": {
+    case "task":
+    case "task-edit": {
       const key = taskKey(change.session, change.id);
-      rememberVersion(workspace, key, workspace.state.sessions.get(change.session)?.tasks.get(change.id));
-      if (change.from === "new" && change.after) rememberSource(workspace, change.session, change.after);
+      if (!workspace.versions.has(key)) rememberVersion(workspace, key, workspace.state.sessions.get(change.session)?.tasks.get(change.id));
+      rememberVersion(workspace, key, change.after ?? undefined);
       return;
     }
-    case "task-edit":
-      rememberVersion(workspace, taskKey(change.session, change.id), workspace.state.sessions.get(change.session)?.tasks.get(change.id));
-      return;
     case "session":
     case "session-edit":
     case "session-file":

@@ -25,20 +25,28 @@ async function join(workspace: Workspace, ours: string | null): Promise<{ ok: st
     const { code, stdout, stderr } = await git(args, { cwd, config, ...(input === undefined ? {} : { input }) });
     return { ok: code === 0, text: stdout.toString().trim(), stderr };
   };
-  const commit = async (name: string) => (await run(["rev-parse", "--quiet", "--verify", `${name}^{commit}`])).text || null;
+  const commit = async (name: string) =>
+    (await run(["rev-parse", "--quiet", "--verify", `${name}^{commit}`])).text || null;
   const theirs = await commit(ref);
   const told = theirs === null ? "was deleted" : `was moved to ${theirs.slice(0, 12)} by another writer`;
   if (ours === null || theirs === ours) return { ok: `${ref} ${told}: going on from there` };
   if ((await commit(ours)) === null) {
-    return { problem: `${ref} ${told}, and our commit ${ours.slice(0, 12)} is no longer in the repository. Fetch it, or stop the daemon and start it again to begin at what is there.` };
+    return {
+      problem: `${ref} ${told}, and our commit ${ours.slice(0, 12)} is no longer in the repository. Fetch it, or stop the daemon and start it again to begin at what is there.`,
+    };
   }
   const update = async (to: string, from: string) => {
     const done = await run(["update-ref", ref, to, from]);
     return done.ok ? undefined : { problem: `${ref} ${told}, and cannot be set: ${done.stderr}` };
   };
-  if (theirs === null) return (await update(ours, "0".repeat(ours.length))) ?? { ok: `${ref} ${told}: put back to ${ours.slice(0, 12)}` };
+  if (theirs === null)
+    return (await update(ours, "0".repeat(ours.length))) ?? { ok: `${ref} ${told}: put back to ${ours.slice(0, 12)}` };
   if ((await run(["merge-base", "--is-ancestor", theirs, ours])).ok) {
-    return (await update(ours, theirs)) ?? { ok: `${ref} ${told}, which we had recorded already: put back to ${ours.slice(0, 12)}` };
+    return (
+      (await update(ours, theirs)) ?? {
+        ok: `${ref} ${told}, which we had recorded already: put back to ${ours.slice(0, 12)}`,
+      }
+    );
   }
   const message = `workspace: joined what another writer had recorded\n\nCox-Actor: daemon\n`;
   const merged = await run(["commit-tree", `${ours}^{tree}`, "-p", ours, "-p", theirs], message);

@@ -26,7 +26,10 @@ export async function takeBack(workspace: Workspace): Promise<RunId[]> {
     for (const task of tasks.values()) {
       const last = task.execution.last_attempt;
       if (!last?.run_id || last.ended_at || !left.delete(last.run_id)) continue;
-      state.runs.set(taskKey(session, task.id), { ...runOf(workspace, session, task, last.run_id), stopping: "requeued" });
+      state.runs.set(taskKey(session, task.id), {
+        ...runOf(workspace, session, task, last.run_id),
+        stopping: "requeued",
+      });
     }
   }
   return [...left];
@@ -42,7 +45,8 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
   const begun = new Map<string, Buffer>();
   for (const file of found) {
     if (file.is === "file" && file.place.kind === "session-file") await mark(workspace, file.place.session, file);
-    if (file.is !== "file" || file.place.kind !== "task" || !file.place.id || workspace.tracked.has(file.path)) continue;
+    if (file.is !== "file" || file.place.kind !== "task" || !file.place.id || workspace.tracked.has(file.path))
+      continue;
     if (workspace.state.sessions.get(file.place.session)?.tasks.has(file.place.id)) continue;
     const task = writtenTask(file.content);
     const source = task?.execution.source;
@@ -52,7 +56,12 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
     if (source.file !== file.path && (await finishFiling(workspace, file.place.session, task))) done.add(source.file);
     const { last_attempt: last } = task.execution;
     if (!last || last.ended_at) continue;
-    const execution = { ...task.execution, attempts: Math.max(0, last.attempt - 1), last_attempt: null, reason: undefined };
+    const execution = {
+      ...task.execution,
+      attempts: Math.max(0, last.attempt - 1),
+      last_attempt: null,
+      reason: undefined,
+    };
     begun.set(file.path, Buffer.from(formatJson({ ...task, status: "pending", execution })));
   }
   for (const copy of found) {
@@ -73,7 +82,8 @@ async function mark(workspace: Workspace, session: SessionId, file: { path: stri
   const { state, tracked, scanner, folder } = workspace;
   if (state.sessions.has(session) || tracked.has(file.path) || scanner.markers().length > 0) return;
   const parsed = parseJson(file.content);
-  if ("ok" in parsed && parsed.ok["status"] === "active") await writeFile(join(folder, at.marker(session)), "", { flag: "a" });
+  if ("ok" in parsed && parsed.ok["status"] === "active")
+    await writeFile(join(folder, at.marker(session)), "", { flag: "a" });
 }
 
 /** Removes the drop, its text put in its place first; whether it was the one that the task was made from. */

@@ -27,13 +27,16 @@ function killAgents(shop: Workshop): void {
   }
 }
 
-describe("a daemon that comes after a killed one", { concurrency: 3 }, () => {
+describe("a daemon that comes after a killed one", { concurrency: 2 }, () => {
   test("follows three agents that still run, and collects their results", async (t) => {
     const shop = await workshop(t);
     await orphaned(shop, ["impl-1", "impl-2", "impl-3"]);
     assert.ok(marked(shop).length >= 3);
     await shop.start();
-    await shop.until("they are followed", () => shop.output.match(/still runs \(pid \d+\): following it again/g)?.length === 3);
+    await shop.until(
+      "they are followed",
+      () => shop.output.match(/still runs \(pid \d+\): following it again/g)?.length === 3,
+    );
     shop.release();
     for (const id of ["impl-1", "impl-2", "impl-3"]) {
       const task = await shop.becomes(id, "completed");
@@ -80,7 +83,10 @@ describe("a daemon that comes after a killed one", { concurrency: 3 }, () => {
     await shop.start();
     await shop.until("the second attempt runs", () => ran(shop).includes("impl-1 2"));
     const now = marked(shop).map((line) => line.split(" ")[0]);
-    assert.deepEqual(before.filter((pid) => now.includes(pid)), []);
+    assert.deepEqual(
+      before.filter((pid) => now.includes(pid)),
+      [],
+    );
     shop.release();
     await shop.becomes("impl-1", "completed");
     assertRanOnce(shop);
@@ -94,7 +100,10 @@ describe("a daemon that comes after a killed one", { concurrency: 3 }, () => {
     const started = join(runFolder(shop), "started");
     const was = JSON.parse(readFileSync(started, "utf8")) as object;
     // After the reboot another process has this pid, and by chance this start time.
-    writeFileSync(started, JSON.stringify({ ...was, pid: process.pid, bootId: "00000000-0000-0000-0000-000000000000" }));
+    writeFileSync(
+      started,
+      JSON.stringify({ ...was, pid: process.pid, bootId: "00000000-0000-0000-0000-000000000000" }),
+    );
     shop.release();
     await shop.start();
     const task = await shop.becomes("impl-1", "completed");
@@ -122,7 +131,10 @@ describe("a daemon that comes after a killed one", { concurrency: 3 }, () => {
     await shop.start();
     await shop.until("the next attempt runs", () => ran(shop).length === 2);
     const now = marked(shop).map((line) => line.split(" ")[0]);
-    assert.deepEqual(before.filter((pid) => now.includes(pid)), []);
+    assert.deepEqual(
+      before.filter((pid) => now.includes(pid)),
+      [],
+    );
     shop.release();
     await shop.becomes("impl-1", "completed");
     await assertWhole(shop);

@@ -23,11 +23,24 @@ interface Daemon {
 }
 
 /** A daemon that is started in another way than workshops do; stopped when the test is over. */
-function daemon(t: TestContext, shop: Workshop, how: { prefix?: string[]; options?: SpawnOptions; env?: Record<string, string> }): Daemon {
+function daemon(
+  t: TestContext,
+  shop: Workshop,
+  how: { prefix?: string[]; options?: SpawnOptions; env?: Record<string, string> },
+): Daemon {
   const { PATH = "" } = process.env;
-  const env = { PATH, HOME: shop.home, COX_ISOLATION: "none", COX_LEDGER_DURABILITY: "process", COX_RESCAN: "500ms", COX_RETRY_BASE: "100ms", GIT_CONFIG_NOSYSTEM: "1", ...how.env };
-  const [file = "", ...args] = [...(how.prefix ?? []), process.execPath, MAIN, shop.dir];
-  const child = spawn(file, args, { env, stdio: ["pipe", "ignore", "pipe"], ...how.options });
+  const env = {
+    PATH,
+    HOME: shop.home,
+    COX_ISOLATION: "none",
+    COX_LEDGER_DURABILITY: "process",
+    COX_RESCAN: "500ms",
+    COX_RETRY_BASE: "100ms",
+    GIT_CONFIG_NOSYSTEM: "1",
+    ...how.env,
+  };
+  const [file, ...args] = [...(how.prefix ?? []), process.execPath, MAIN, shop.dir];
+  const child = spawn(file as string, args, { env, stdio: ["pipe", "ignore", "pipe"], ...how.options });
   let said = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => (said += text));
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
@@ -83,7 +96,9 @@ test("while the disk is full nothing new starts, no file is cut short, and with 
     const filler = join(shop.dir, "filler");
     fill(filler);
     shop.release();
-    await shop.until("it says so", () => /nothing can be recorded, so nothing is started: .*(ENOSPC|no space|full)/i.test(shop.output));
+    await shop.until("it says so", () =>
+      /nothing can be recorded, so nothing is started: .*(ENOSPC|no space|full)/i.test(shop.output),
+    );
     await shop.stays("nothing new starts", () => ran(shop).length === 1, 1000);
     assertNoneTruncated(shop);
     assert.equal(shop.git("fsck", "--no-dangling"), "");
@@ -110,6 +125,7 @@ test("while the disk is full nothing new starts, no file is cut short, and with 
     await assertWhole(shop);
     await shop.stop();
   } finally {
+    for (const line of marked(shop)) process.kill(Number(line.split(" ")[0]), "SIGKILL");
     mount.release();
   }
 });
@@ -118,6 +134,7 @@ test("in a read-only workspace nothing starts until it can be written again", as
   if (process.getuid?.() !== 0) return t.skip("needs root, to run the daemon as somebody else");
   const shop = await workshop(t, { started: false, checked: false });
   shop.command("impl-1", "true");
+  writeFileSync(join(shop.home, ".gitconfig"), "[safe]\n\tdirectory = *\n"); // we are not its owner
   if (!sh("chown", "-R", `${NOBODY}:${NOBODY}`, shop.root)) return t.skip("chown is not allowed here");
   try {
     await readOnlyForAWhile(t, shop);
@@ -130,11 +147,18 @@ async function readOnlyForAWhile(t: TestContext, shop: Workshop): Promise<void> 
   const as = { options: { uid: NOBODY, gid: NOBODY } };
   const it = daemon(t, shop, as);
   await shop.becomes("impl-1", "completed");
-  const git = (...args: string[]) => spawnSync("git", ["-c", `safe.directory=${shop.dir}`, ...args], { cwd: shop.dir, encoding: "utf8" }).stdout;
-  await shop.until("it is recorded", () => git("log", "--format=%s", LEDGER).includes("impl-1: active -> completed"));
   await pause(700);
-  const folders = ["", SESSION, `${SESSION}/.task`, `${SESSION}/prompts`, `${SESSION}/responses`, `${SESSION}/state`, ".run/tmp"];
-  const mode = (bits: number) => folders.filter((folder) => shop.has(folder)).forEach((folder) => chmodSync(shop.at(folder), bits));
+  const folders = [
+    "",
+    SESSION,
+    `${SESSION}/.task`,
+    `${SESSION}/prompts`,
+    `${SESSION}/responses`,
+    `${SESSION}/state`,
+    ".run/tmp",
+  ];
+  const mode = (bits: number) =>
+    folders.filter((folder) => shop.has(folder)).forEach((folder) => chmodSync(shop.at(folder), bits));
   mode(0o555);
   shop.command("impl-2", NOTES); // root may
   await shop.until("it says so", () => /nothing can be recorded, so nothing is started: EACCES/.test(it.said()));
@@ -157,7 +181,11 @@ test("without descriptors nothing is taken for deleted or failed, and with some 
   assert.ok(sh("prlimit", "--pid", String(pid), `--nofile=${open}:${hard}`));
   for (let n = 3; n <= 12; n++) shop.command(`impl-${n}`, NOTES);
   await shop.until("it says that it cannot", () => /cannot be (read|started)|can be recorded/.test(shop.output));
-  await shop.stays("nothing is deleted", () => shop.status("impl-1") === "active" && shop.status("impl-2") === "completed", 1500);
+  await shop.stays(
+    "nothing is deleted",
+    () => shop.status("impl-1") === "active" && shop.status("impl-2") === "completed",
+    1500,
+  );
   assert.ok(sh("prlimit", "--pid", String(pid), `--nofile=${soft}:${hard}`));
   shop.release();
   for (let n = 1; n <= 12; n++) {
@@ -179,7 +207,15 @@ test("without file events the rescan finds drops", async (t) => {
 
 test("where the system has no watches left it says so, and the rescan finds drops", async (t) => {
   const shop = await workshop(t, { started: false });
-  const prefix = ["unshare", "--user", "--map-root-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"];
+  const prefix = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "sh",
+    "-c",
+    'echo 0 > /proc/sys/user/max_inotify_watches && exec "$@"',
+    "sh",
+  ];
   if (!sh(prefix[0] as string, ...prefix.slice(1), "true")) return t.skip("user namespaces are not allowed here");
   const it = daemon(t, shop, { prefix });
   shop.command("impl-1", "true");
@@ -197,14 +233,23 @@ test("five hundred tasks that are dropped at once are all done, each once", asyn
   const began = performance.now();
   for (let n = 1; n <= count; n++) shop.command(`impl-${n}`, "true");
   const dropped = performance.now();
-  const done = (what: string) => shop.git("log", "--format=%s", LEDGER).split("\n").filter((subject) => subject.endsWith(what)).length;
+  const done = (what: string) =>
+    shop
+      .git("log", "--format=%s", LEDGER)
+      .split("\n")
+      .filter((subject) => subject.endsWith(what)).length;
   await shop.until("all are recorded", async () => (await pause(100), done("new -> pending") === count), 120_000);
   const recorded = performance.now();
   const memory = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${daemonPid(shop)}/status`, "utf8"))?.[1]) / 1024;
   await shop.until("all are done", async () => (await pause(200), done("active -> completed") === count), 600_000);
   const seconds = (from: number) => ((performance.now() - from) / 1000).toFixed(1);
-  t.diagnostic(`${count} tasks: all recorded ${((recorded - dropped) / 1000).toFixed(1)} s after the last drop, all done ${seconds(began)} s after the first; memory at its highest ${Math.round(memory)} MB`);
-  assert.equal(shop.tasks().filter(({ status, execution }) => status === "completed" && execution.attempts === 1).length, count);
+  t.diagnostic(
+    `${count} tasks: all recorded ${((recorded - dropped) / 1000).toFixed(1)} s after the last drop, all done ${seconds(began)} s after the first; memory at its highest ${Math.round(memory)} MB`,
+  );
+  assert.equal(
+    shop.tasks().filter(({ status, execution }) => status === "completed" && execution.attempts === 1).length,
+    count,
+  );
   assert.deepEqual(marked(shop), []);
   assert.ok(statSync(shop.at(SESSION, "TODO_LIST.md")).size > 0);
   await assertWhole(shop);

@@ -11,7 +11,16 @@ function script(shop: Workshop, steps: unknown[]): void {
 }
 
 function scriptedDeveloper(shop: Workshop): void {
-  const lines = ["---", "name: code-developer", "description: plays a script", "runner: scripted", `script: ${shop.home}/script.json`, "---", "Plays.", ""];
+  const lines = [
+    "---",
+    "name: code-developer",
+    "description: plays a script",
+    "runner: scripted",
+    `script: ${shop.home}/script.json`,
+    "---",
+    "Plays.",
+    "",
+  ];
   shop.drop("agents/code-developer.md", lines.join("\n"));
 }
 
@@ -36,7 +45,13 @@ test("a usage limit parks the task until its reset and a margin, uses up no atte
   assert.ok(Date.parse(done.execution.last_attempt?.started_at ?? "") >= until);
   assert.equal(done.execution.attempts, 1);
   assert.equal(ran(shop).length, 2);
-  assert.deepEqual(shop.moves("impl-1"), ["new -> pending", "pending -> active", "active -> pending", "pending -> active", "active -> completed"]);
+  assert.deepEqual(shop.moves("impl-1"), [
+    "new -> pending",
+    "pending -> active",
+    "active -> pending",
+    "pending -> active",
+    "active -> completed",
+  ]);
   await assertWhole(shop);
 });
 

@@ -16,7 +16,10 @@ interface Other {
 
 function another(shop: Workshop): Other {
   const { PATH = "" } = process.env;
-  const child = spawn(process.execPath, [MAIN, shop.dir], { env: { PATH, HOME: shop.home }, stdio: ["pipe", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [MAIN, shop.dir], {
+    env: { PATH, HOME: shop.home },
+    stdio: ["pipe", "ignore", "pipe"],
+  });
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
   return { child, said: () => said, ended: new Promise((resolve) => child.on("close", resolve)) };
@@ -61,7 +64,10 @@ test("of daemons that are started at the same moment exactly one is at work", as
       const over = all.filter(({ child }) => child.exitCode !== null);
       return over.length >= 2 ? over : undefined;
     });
-    assert.deepEqual(refused.map(({ child }) => child.exitCode), [4, 4]);
+    assert.deepEqual(
+      refused.map(({ child }) => child.exitCode),
+      [4, 4],
+    );
     const [one] = all.filter((other) => !refused.includes(other));
     assert.ok(one);
     await shop.until("the third is at work", () => one.said().includes("is at work in"));

@@ -13,7 +13,13 @@ const MAIN = fileURLToPath(new URL("../support/daemon-main.ts", import.meta.url)
 
 async function daemonIn(shop: Workshop, dir: string): Promise<{ code: number | null; said: string }> {
   const { PATH = "" } = process.env;
-  const env = { PATH, HOME: shop.home, COX_ISOLATION: "none", COX_LEDGER_DURABILITY: "process", GIT_CONFIG_NOSYSTEM: "1" };
+  const env = {
+    PATH,
+    HOME: shop.home,
+    COX_ISOLATION: "none",
+    COX_LEDGER_DURABILITY: "process",
+    GIT_CONFIG_NOSYSTEM: "1",
+  };
   const child = spawn(process.execPath, [MAIN, dir, "once"], { env, stdio: ["pipe", "ignore", "pipe"] });
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
@@ -27,7 +33,7 @@ async function oneMore(shop: Workshop, id: string): Promise<void> {
   await shop.recorded(`${SESSION} ${id}: active -> completed`);
 }
 
-describe("another writer of the ledger", { concurrency: 3 }, () => {
+describe("another writer of the ledger", { concurrency: 2 }, () => {
   test("that sets it back: what was recorded is put back, and the daemon goes on", async (t) => {
     const shop = await workshop(t);
     await oneMore(shop, "impl-1");
@@ -77,7 +83,7 @@ describe("another writer of the ledger", { concurrency: 3 }, () => {
   });
 });
 
-describe("a repository", { concurrency: 3 }, () => {
+describe("a repository", { concurrency: 2 }, () => {
   test("without commits is recorded in", async (t) => {
     const shop = await workshop(t, {
       checked: false,
@@ -94,7 +100,10 @@ describe("a repository", { concurrency: 3 }, () => {
   test("with a detached HEAD is recorded in", async (t) => {
     const shop = await workshop(t, { checked: false, before: (it) => void it.git("checkout", "-q", "--detach") });
     await oneMore(shop, "impl-1");
-    assert.equal(shop.ledger().find(({ subject }) => subject.endsWith("pending -> active"))?.trailers["Cox-Code-Commit"], shop.git("rev-parse", "HEAD"));
+    assert.equal(
+      shop.ledger().find(({ subject }) => subject.endsWith("pending -> active"))?.trailers["Cox-Code-Commit"],
+      shop.git("rev-parse", "HEAD"),
+    );
     await assertWhole(shop);
   });
 
@@ -103,7 +112,10 @@ describe("a repository", { concurrency: 3 }, () => {
       checked: false,
       before: (it) => {
         const file = join(it.dir, "README.md");
-        const commit = (text: string, message: string) => (writeFileSync(file, text), it.git("commit", "-qam", message));
+        const commit = (text: string, message: string) => (
+          writeFileSync(file, text),
+          it.git("commit", "-qam", message)
+        );
         it.git("checkout", "-q", "-b", "side");
         commit("side\n", "side");
         it.git("checkout", "-q", "main");
@@ -126,7 +138,10 @@ describe("a repository", { concurrency: 3 }, () => {
     const linked = join(shop.root, "linked");
     shop.git("worktree", "add", "-q", linked, "-b", "other");
     mkdirSync(join(linked, ".workflow", "inbox"), { recursive: true });
-    writeFileSync(join(linked, ".workflow", "inbox", "a.json"), JSON.stringify({ title: "In the linked one", agent: "command", execution: { command: "true" } }));
+    writeFileSync(
+      join(linked, ".workflow", "inbox", "a.json"),
+      JSON.stringify({ title: "In the linked one", agent: "command", execution: { command: "true" } }),
+    );
     const { code, said } = await daemonIn(shop, linked);
     assert.equal(code, 0, said);
     await oneMore(shop, "impl-1");
@@ -169,14 +184,36 @@ describe("a repository", { concurrency: 3 }, () => {
         chmodSync(trap, 0o755);
         const hooks = join(it.home, "hooks");
         mkdirSync(hooks);
-        for (const hook of ["reference-transaction", "post-index-change", "pre-commit", "commit-msg", "post-commit", "pre-auto-gc", "post-checkout", "post-rewrite"]) {
+        for (const hook of [
+          "reference-transaction",
+          "post-index-change",
+          "pre-commit",
+          "commit-msg",
+          "post-commit",
+          "pre-auto-gc",
+          "post-checkout",
+          "post-rewrite",
+        ]) {
           writeFileSync(join(hooks, hook), `#!/bin/sh\necho ${hook} >> '${it.home}/sprung'\n`);
           chmodSync(join(hooks, hook), 0o755);
         }
         const settings = {
-          "core.hooksPath": hooks, "core.fsmonitor": trap, "core.sshCommand": trap, "core.pager": trap, "core.editor": trap, "gpg.program": trap,
-          "core.askPass": trap, "filter.evil.clean": trap, "filter.evil.smudge": trap, "filter.evil.process": trap, "diff.external": trap,
-          "diff.evil.textconv": trap, "diff.evil.command": trap, "merge.evil.driver": trap, "credential.helper": trap, "alias.rev-parse": `!${trap}`,
+          "core.hooksPath": hooks,
+          "core.fsmonitor": trap,
+          "core.sshCommand": trap,
+          "core.pager": trap,
+          "core.editor": trap,
+          "gpg.program": trap,
+          "core.askPass": trap,
+          "filter.evil.clean": trap,
+          "filter.evil.smudge": trap,
+          "filter.evil.process": trap,
+          "diff.external": trap,
+          "diff.evil.textconv": trap,
+          "diff.evil.command": trap,
+          "merge.evil.driver": trap,
+          "credential.helper": trap,
+          "alias.rev-parse": `!${trap}`,
         };
         appendFileSync(join(it.dir, ".git", "info", "attributes"), "* filter=evil diff=evil merge=evil\n");
         for (const [key, value] of Object.entries(settings)) it.git("config", key, value);
@@ -223,7 +260,11 @@ test("a person who adds, commits, stashes, switches, rebases and collects garbag
   }
   t.diagnostic(`${rounds} rounds of the person's, ${shop.ledger().length} commits of the daemon's`);
   assert.deepEqual(failures, []);
-  await shop.until("all are completed", () => shop.tasks().filter(({ status }) => status === "completed").length === 100, 60_000);
+  await shop.until(
+    "all are completed",
+    () => shop.tasks().filter(({ status }) => status === "completed").length === 100,
+    60_000,
+  );
   assert.doesNotMatch(shop.output, /nothing can be recorded|moved by another/);
   assert.equal(shop.git("status", "--porcelain"), "");
   await assertWhole(shop);

@@ -18,7 +18,7 @@ const ZOO = [
   `sh -c 'trap "" TERM INT; while :; do sleep 0.2; done' &`,
 ].join("\n");
 
-describe("the daemon", { concurrency: 3 }, () => {
+describe("the daemon", { concurrency: 2 }, () => {
   test("starts nothing new and waits for its agents when it is told to stop", async (t) => {
     const shop = await workshop(t, { env: { COX_CONCURRENCY: "1" } });
     shop.command("impl-1", `${NOTES}; ${shop.waits()}`);
@@ -34,7 +34,11 @@ describe("the daemon", { concurrency: 3 }, () => {
     await assertWhole(shop);
   });
 
-  for (const [how, signals] of [["a second signal", ["SIGTERM", "SIGTERM"]], ["Ctrl-C twice", ["SIGINT", "SIGINT"]], ["SIGUSR2", ["SIGUSR2"]]] as const) {
+  for (const [how, signals] of [
+    ["a second signal", ["SIGTERM", "SIGTERM"]],
+    ["Ctrl-C twice", ["SIGINT", "SIGINT"]],
+    ["SIGUSR2", ["SIGUSR2"]],
+  ] as const) {
     test(`stops its agents at ${how}, and their tasks are as if they had not begun`, async (t) => {
       const shop = await workshop(t);
       shop.command("impl-1", `${NOTES}; ${shop.waits()}`);
@@ -63,7 +67,10 @@ describe("the daemon", { concurrency: 3 }, () => {
     shop.command("impl-1", `${ZOO}\n${NOTES}; ${shop.waits()}`);
     shop.command("impl-2", `${ZOO}\n${NOTES}`);
     await shop.becomes("impl-2", "completed");
-    await shop.until("the first runs, and nothing is left of the second", () => ran(shop).length === 2 && marked(shop).length >= 8);
+    await shop.until(
+      "the first runs, and nothing is left of the second",
+      () => ran(shop).length === 2 && marked(shop).length >= 8,
+    );
     const began = performance.now();
     process.kill(daemonPid(shop), "SIGUSR2");
     assert.equal(await shop.over(), 0);
@@ -92,7 +99,10 @@ describe("the daemon", { concurrency: 3 }, () => {
     await shop.until("it is being stopped", () => shop.output.includes("stopping WFS-main impl-1-a1: shutdown"));
     await killDaemon(shop);
     await shop.start();
-    await shop.until("it begins anew", () => shop.moves("impl-1").at(-1) === "pending -> active" && ran(shop).length === 2);
+    await shop.until(
+      "it begins anew",
+      () => shop.moves("impl-1").at(-1) === "pending -> active" && ran(shop).length === 2,
+    );
     shop.release();
     const task = await shop.becomes("impl-1", "completed");
     assert.equal(task.execution.attempts, 1);
@@ -101,7 +111,7 @@ describe("the daemon", { concurrency: 3 }, () => {
 
   test("is over with --once when all is done: 0", async (t) => {
     const shop = await workshop(t, { started: false });
-    shop.command("impl-1", "[ \"$COX_ATTEMPT\" = 2 ]");
+    shop.command("impl-1", '[ "$COX_ATTEMPT" = 2 ]');
     shop.command("impl-2", "true", { relations: { dependencies: ["impl-1"] } });
     assert.equal(await shop.once(), 0);
     assert.equal(shop.status("impl-2"), "completed");
@@ -125,7 +135,13 @@ describe("the daemon", { concurrency: 3 }, () => {
     shop.command("impl-1", `trap 'echo interrupted >> "$HOME/heard"' INT; ${NOTES}; ${shop.waits()}`);
     // A process group of its own stands for the terminal's foreground group.
     const { PATH = "" } = process.env;
-    const env = { PATH, HOME: shop.home, COX_ISOLATION: "none", COX_LEDGER_DURABILITY: "process", GIT_CONFIG_NOSYSTEM: "1" };
+    const env = {
+      PATH,
+      HOME: shop.home,
+      COX_ISOLATION: "none",
+      COX_LEDGER_DURABILITY: "process",
+      GIT_CONFIG_NOSYSTEM: "1",
+    };
     const child = spawn(process.execPath, [MAIN, shop.dir], { detached: true, env, stdio: ["pipe", "ignore", "pipe"] });
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));

@@ -20,7 +20,10 @@ export const NOTES = 'echo "$COX_TASK $COX_ATTEMPT $COX_RUN_ID" >> "$HOME/ran"';
 
 /** Which attempts ran, in order: `impl-1 1`. */
 export function ran(shop: Workshop): string[] {
-  return (shop.left("ran") ?? "").split("\n").filter(Boolean).map((line) => line.split(" ").slice(0, 2).join(" "));
+  return (shop.left("ran") ?? "")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.split(" ").slice(0, 2).join(" "));
 }
 
 /** Attempts whose command began, by the run they belonged to: each at most once. */
@@ -52,9 +55,20 @@ export async function assertWhole(shop: Workshop): Promise<void> {
   const folders = () => (existsSync(shop.at(".run/attempts")) ? readdirSync(shop.at(".run/attempts")) : []);
   await shop.until("no folder of a run is left", () => folders().length === 0, 5000);
   shop.checkChains();
-  assert.equal(shop.git("fsck", "--full", "--strict", "--no-dangling"), "");
+  await shop.until("git finds nothing wrong", () => {
+    try {
+      return shop.git("fsck", "--full", "--strict", "--no-dangling") === "";
+    } catch (error) {
+      // The daemon may be packing the ledger just now, under the hands of fsck.
+      return /index not opened|cannot be (opened|accessed)/.test((error as Error).message)
+        ? false
+        : Promise.reject(error);
+    }
+  });
   await shop.until("no process of an agent is left", () => marked(shop).length === 0, 5000);
   assert.deepEqual(readdirSync(shop.at(".run/tmp")), [], "half-written files");
-  const locks = readdirSync(join(shop.dir, ".git"), { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".lock"));
+  const locks = readdirSync(join(shop.dir, ".git"), { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".lock"),
+  );
   assert.deepEqual(locks, [], "locks of git");
 }

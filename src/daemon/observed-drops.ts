@@ -1,0 +1,144 @@
+/** Files that people drop: they wait until they can become tasks, all of a session's together. SPEC section 3.3. */
+import { takeIn, type Drop } from "../machine/intake.ts";
+import type { SessionId, TaskId } from "../model/ids.ts";
+import { newSession } from "../model/session.ts";
+import { instant } from "../model/time.ts";
+import { at, isTextDrop } from "../store/paths.ts";
+import { readDrop } from "./drops.ts";
+import { TEXT_SETTLE_MS, type FoundFile, type Look } from "./observation.ts";
+import { announced, foundFolder, topOf } from "./observed-folders.ts";
+import { isPromptOf, withPromptFile } from "./observed-prompts.ts";
+import { isTrusted, type Workspace } from "./workspace.ts";
+
+interface PendingDrop {
+  path: string;
+  /** Null in the inbox: the session is chosen when it is taken in. */
+  session: SessionId | null;
+  drop: Drop;
+  /** The whole text of a text drop. */
+  prompt?: Buffer;
+  /** When it was seen, in ms. */
+  since: number;
+}
+
+export class ObservedDrops {
+  private readonly workspace: Workspace;
+  /** Drops whose own form is right, but that the graph, the inbox or their age keeps waiting. By path. */
+  private readonly waiting = new Map<string, PendingDrop>();
+
+  constructor(workspace: Workspace) {
+    this.workspace = workspace;
+  }
+
+  /** Whether a text waits to have stayed as it is for long enough. */
+  get restless(): boolean {
+    return [...this.waiting.keys()].some(isTextDrop);
+  }
+
+  forget(path: string): void {
+    this.waiting.delete(path);
+  }
+
+  /** `session`: null for the inbox. */
+  found(session: SessionId | null, found: FoundFile, now: number): void {
+    const { held, repository } = this.workspace;
+    const { path, hash, content } = found;
+    const read = readDrop(found, repository);
+    if ("problems" in read) {
+      this.waiting.delete(path);
+      return held.hold(path, { hash, ...read }, now);
+    }
+    const drop = session === null ? read.ok : withoutUnbegun(read.ok, session);
+    const prompt = read.text === undefined ? {} : { prompt: content };
+    this.waiting.set(path, { path, session, drop, since: now, ...prompt });
+  }
+
+  /** Takes in what waits, session by session, all of a session's together. */
+  async takeIn(look: Look): Promise<void> {
+    for (const [session, drops] of await this.dueBySession(look)) await this.takeInto(session, drops, look);
+  }
+
+  private async dueBySession(look: Look): Promise<Map<SessionId, PendingDrop[]>> {
+    const { held, sources, state } = this.workspace;
+    const due = new Map<SessionId, PendingDrop[]>();
+    for (const pending of [...this.waiting.values()]) {
+      const { path, drop } = pending;
+      if (pending.prompt && look.now - pending.since < TEXT_SETTLE_MS) continue;
+      const before = sources.get(`${path} ${drop.sha256}`);
+      if (before && state.sessions.get(before.session)?.tasks.has(before.id)) {
+        // The same drop once more is the same task.
+        this.waiting.delete(path);
+        await held.release(path);
+        if (path !== at.task(before.session, before.id)) look.seen.consumed.push(path);
+        continue;
+      }
+      const session = pending.session ?? inboxSession(this.workspace, look);
+      if (!session) continue;
+      foundFolder(this.workspace, session, look);
+      due.set(session, [...(due.get(session) ?? []), pending]);
+    }
+    return due;
+  }
+
+  private async takeInto(session: SessionId, drops: readonly PendingDrop[], { seen, now }: Look): Promise<void> {
+    const { held, highest, roles, state } = this.workspace;
+    const texts = new Map<string, { path: string; content: Buffer }>();
+    const prepared = drops.map(({ drop, prompt }) => {
+      if (!prompt) return drop;
+      const named = withPromptFile(drop, session);
+      texts.set(drop.file, { path: named.path, content: prompt });
+      return named.drop;
+    });
+    const result = takeIn(prepared, {
+      session,
+      taskOf: (id) => state.sessions.get(session)?.tasks.get(id),
+      highest: highest.get(session) ?? 0,
+      roles,
+      roleNames: () => [...roles.keys()],
+    });
+    highest.set(session, result.highest);
+    const untrusted = new Set<TaskId>();
+    for (const { file, task } of result.accepted) {
+      this.waiting.delete(file);
+      await held.release(file);
+      // A task's own file becomes its record, and a prompt in its place stays.
+      if (file !== at.task(session, task.id) && !isPromptOf(file, session)) seen.consumed.push(file);
+      const text = texts.get(file);
+      if (text) seen.prompts.push(text);
+      if (!isTrusted(this.workspace, file, task.execution.source?.sha256 ?? null)) untrusted.add(task.id);
+    }
+    for (const { file, problems } of result.refused) {
+      const pending = this.waiting.get(file);
+      if (pending) held.hold(file, { hash: pending.drop.sha256, problems }, now);
+    }
+    const tasks = result.accepted.map(({ task }) => task);
+    if (tasks.length > 0) seen.events.push({ type: "tasks-found", session, tasks, by: "person", untrusted });
+  }
+}
+
+const FIRST_SESSION = "WFS-main";
+
+/** The active session; a first one is made when there is none at all. Null if one has to be chosen first. */
+function inboxSession({ scanner, state }: Workspace, { seen, now }: Look): SessionId | null {
+  for (const { session } of scanner.markers()) {
+    if (state.sessions.has(session) || announced(seen, session)) return session;
+  }
+  for (const [id, session] of state.sessions) if (session.file.status === "active") return id;
+  if (state.sessions.size > 0 || seen.events.some((event) => event.type === "session-found")) return null;
+  const file = { ...newSession(FIRST_SESSION, instant(now)), status: "active" as const };
+  seen.events.push({ type: "session-found", file, by: "daemon" });
+  return FIRST_SESSION;
+}
+
+/**
+ * A file that a save was made from while its first recording was still under way tells of an attempt that never began.
+ */
+function withoutUnbegun(read: Drop, session: SessionId): Drop {
+  const { execution } = read.drop;
+  const last = execution?.last_attempt;
+  const from = topOf(execution?.source?.file ?? "");
+  if (!execution || !last || last.ended_at || (from !== session && from !== "inbox")) return read;
+  const { reason: _reason, ...kept } = execution;
+  const attempts = Math.max(0, last.attempt - 1);
+  return { ...read, drop: { ...read.drop, execution: { ...kept, attempts, last_attempt: null } } };
+}
