@@ -33,7 +33,9 @@ export async function drop(rounds = 200): Promise<string[]> {
     await stopDaemon(daemon);
     lab.remove();
   }
-  return [`drop to start of the agent's process, ${rounds} tasks one by one: p50 ${ms(quantile(waits, 0.5))}, p99 ${ms(quantile(waits, 0.99))}`];
+  return [
+    `drop to start of the agent's process, ${rounds} tasks one by one: p50 ${ms(quantile(waits, 0.5))}, p99 ${ms(quantile(waits, 0.99))}`,
+  ];
 }
 
 if (import.meta.main) for (const line of await drop()) console.log(line);

@@ -20,7 +20,11 @@ export function makeLab(options: { files?: number; config?: string } = {}): Lab 
   const dir = mkdtempSync(join(tmpdir(), "cox-bench-"));
   const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
   const git = (...args: string[]) =>
-    execFileSync("git", ["-c", "user.name=Bench", "-c", "user.email=bench@localhost", ...args], { cwd: dir, env, encoding: "utf8" });
+    execFileSync("git", ["-c", "user.name=Bench", "-c", "user.email=bench@localhost", ...args], {
+      cwd: dir,
+      env,
+      encoding: "utf8",
+    });
   git("init", "-q");
   for (let n = 0; n < (options.files ?? 10); n++) {
     const folder = join(dir, "src", `m${n % 100}`);
@@ -40,8 +44,15 @@ export function makeLab(options: { files?: number; config?: string } = {}): Lab 
 /** Starts the daemon and waits until it watches. */
 export async function startDaemon(lab: Lab): Promise<ChildProcess> {
   rmSync(join(lab.workspace, ".run", "daemon.json"), { force: true });
-  const child = spawn(LAUNCHER, ["start", "-C", lab.dir], { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, COX_LOG_LEVEL: "error" } });
-  await until(() => /"ready": true/.test(readIf(join(lab.workspace, ".run", "daemon.json"))), 20_000, "the daemon to be ready");
+  const child = spawn(LAUNCHER, ["start", "-C", lab.dir], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, COX_LOG_LEVEL: "error" },
+  });
+  await until(
+    () => /"ready": true/.test(readIf(join(lab.workspace, ".run", "daemon.json"))),
+    20_000,
+    "the daemon to be ready",
+  );
   return child;
 }
 
@@ -84,7 +95,12 @@ export function recordedSubjects(lab: Lab): string[] {
 
 function lines(lab: Lab, ...args: string[]): string[] {
   const began = lab.git("for-each-ref", "refs/cox/ledger") !== "";
-  return began ? lab.git(...args).split("\n").filter(Boolean) : [];
+  return began
+    ? lab
+        .git(...args)
+        .split("\n")
+        .filter(Boolean)
+    : [];
 }
 
 /** CPU seconds that a process has used, and its resident memory in MB. */

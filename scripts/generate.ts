@@ -38,7 +38,10 @@ const settingsPage = [
 
 const files: Record<string, string> = {
   ...Object.fromEntries(
-    Object.entries(editorSchemas()).map(([name, schema]) => [`schemas/${name}`, `${JSON.stringify(schema, null, 2)}\n`]),
+    Object.entries(editorSchemas()).map(([name, schema]) => [
+      `schemas/${name}`,
+      `${JSON.stringify(schema, null, 2)}\n`,
+    ]),
   ),
   "docs/problems.md": await format(problems, { parser: "markdown", printWidth: 120 }),
   "docs/settings.md": await format(settingsPage, { parser: "markdown", printWidth: 120 }),

@@ -20,30 +20,68 @@ const usd = (description: string) =>
 
 export const ConfigSchema = Type.Object(
   {
-    concurrency: Type.Integer({ minimum: 1, maximum: 256, default: 4, description: "Most agents that run at the same time." }),
+    concurrency: Type.Integer({
+      minimum: 1,
+      maximum: 256,
+      default: 4,
+      description: "Most agents that run at the same time.",
+    }),
     max_active_sessions: integer(1, 1, "Most sessions that may be active at the same time."),
     steer: oneOf(["next", "live"], "next", "When an edit of a running task reaches its agent: at its next attempt."),
-    isolation: oneOf(["worktree", "none"], "worktree", "Where an attempt works: a worktree of its own, or the repository itself."),
-    rescan: duration("5s", "How often the whole workspace is compared with what is recorded; file events only shorten the wait."),
+    isolation: oneOf(
+      ["worktree", "none"],
+      "worktree",
+      "Where an attempt works: a worktree of its own, or the repository itself.",
+    ),
+    rescan: duration(
+      "5s",
+      "How often the whole workspace is compared with what is recorded; file events only shorten the wait.",
+    ),
     settle: duration("500ms", "How long a file that is not valid must stay unchanged before it is reported."),
-    log_level: oneOf(["debug", "info", "warn", "error"], "info", "What the daemon writes to the terminal and to .run/log."),
+    log_level: oneOf(
+      ["debug", "info", "warn", "error"],
+      "info",
+      "What the daemon writes to the terminal and to .run/log.",
+    ),
     ledger: Type.Object(
       {
-        ref: Type.String({ pattern: "^refs/cox/[A-Za-z0-9][A-Za-z0-9_/-]*$", default: "refs/cox/ledger", description: "The git ref that records transitions." }),
-        durability: oneOf(["full", "process"], "full", "full survives a power cut, process survives a kill of the daemon."),
+        ref: Type.String({
+          pattern: "^refs/cox/[A-Za-z0-9][A-Za-z0-9_/-]*$",
+          default: "refs/cox/ledger",
+          description: "The git ref that records transitions.",
+        }),
+        durability: oneOf(
+          ["full", "process"],
+          "full",
+          "full survives a power cut, process survives a kill of the daemon.",
+        ),
         transcripts: Type.Boolean({ default: false, description: "Record messages/ and .chat/ too; they are large." }),
       },
       { description: "Git as the memory." },
     ),
     agent: Type.Object(
       {
-        claude: Type.String({ minLength: 1, default: "claude", description: "The Claude Code program: a name on PATH or an absolute path." }),
+        claude: Type.String({
+          minLength: 1,
+          default: "claude",
+          description: "The Claude Code program: a name on PATH or an absolute path.",
+        }),
         timeout: duration("30m", "Wall-clock limit of one attempt."),
         silence: duration("10m", "How long an agent may be silent without using CPU before it counts as stalled."),
         stop_grace: duration("10s", "How long an agent that is stopped may take to end by itself."),
-        permission_mode: oneOf(PERMISSION_MODES, "acceptEdits", "Claude Code's permission mode, unless the role says otherwise."),
-        model: Type.Union([Type.String({ minLength: 1 }), Type.Null()], { default: null, description: "Model, unless the task or the role says otherwise." }),
-        fallback_model: Type.Union([Type.String({ minLength: 1 }), Type.Null()], { default: null, description: "Model when the first one is overloaded." }),
+        permission_mode: oneOf(
+          PERMISSION_MODES,
+          "acceptEdits",
+          "Claude Code's permission mode, unless the role says otherwise.",
+        ),
+        model: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
+          default: null,
+          description: "Model, unless the task or the role says otherwise.",
+        }),
+        fallback_model: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
+          default: null,
+          description: "Model when the first one is overloaded.",
+        }),
         env: names("Names of environment variables that every agent gets."),
         deny: Type.Array(Type.String({ minLength: 1 }), {
           default: ["Bash(git push *)", "Bash(cox *)"],
@@ -55,7 +93,10 @@ export const ConfigSchema = Type.Object(
     retry: Type.Object(
       {
         attempts: integer(4, 1, "Attempts in all before a task is blocked."),
-        base: duration("2s", "Wait before the second attempt, up to half as much again at random; doubles for each further one."),
+        base: duration(
+          "2s",
+          "Wait before the second attempt, up to half as much again at random; doubles for each further one.",
+        ),
         rate_limit: duration("60s", "Wait after a rate limit that names no time."),
         usage_margin: duration("2m", "Wait beyond the reset of a usage limit."),
         verify_rounds: integer(3, 1, "How often an agent may mend what its gates found."),
@@ -87,13 +128,24 @@ export const ConfigSchema = Type.Object(
     ),
     notify: Type.Object(
       {
-        level: oneOf(["all", "major_events", "errors_only", "none"], "major_events", "Which events are told by a desktop notification."),
+        level: oneOf(
+          ["all", "major_events", "errors_only", "none"],
+          "major_events",
+          "Which events are told by a desktop notification.",
+        ),
       },
       { description: "Telling people." },
     ),
-    trust_project_settings: Type.Boolean({ default: false, description: "Load the repository's own .claude/settings.json, hooks and .mcp.json." }),
+    trust_project_settings: Type.Boolean({
+      default: false,
+      description: "Load the repository's own .claude/settings.json, hooks and .mcp.json.",
+    }),
   },
-  { $id: "config.schema.json", title: "Coxswain settings", description: ".workflow/config.yaml; every key is optional." },
+  {
+    $id: "config.schema.json",
+    title: "Coxswain settings",
+    description: ".workflow/config.yaml; every key is optional.",
+  },
 );
 
 export type Config = Static<typeof ConfigSchema>;

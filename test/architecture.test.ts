@@ -33,7 +33,8 @@ test("imports go downwards only, and edges never import each other", () => {
     for (const [, path = ""] of codeOf(file).matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)) {
       const target = partOf(relative(src, normalize(join(src, dirname(file), path))));
       const allowed = MAY_IMPORT[partOf(file)] ?? [];
-      if (target === partOf(file) || allowed.includes(target) || EXCEPT.get(file) === target || target === "..") continue;
+      if (target === partOf(file) || allowed.includes(target) || EXCEPT.get(file) === target || target === "..")
+        continue;
       wrong.push(`${file} imports ${target}`);
     }
   }
@@ -52,5 +53,8 @@ test("files are short enough to be read in one go", () => {
   const sorted = lengths.map(({ lines }) => lines).sort((a, b) => a - b);
   const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
   assert.ok(median < 120, `the median file has ${median} lines`);
-  assert.deepEqual(lengths.filter(({ lines }) => lines > 450).map(({ file, lines }) => `${file}: ${lines}`), []);
+  assert.deepEqual(
+    lengths.filter(({ lines }) => lines > 450).map(({ file, lines }) => `${file}: ${lines}`),
+    [],
+  );
 });

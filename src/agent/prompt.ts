@@ -27,7 +27,8 @@ export function composePrompt(parts: PromptParts): string {
   sections.push(`## The task as it stands\n\n${fenced("json", JSON.stringify(forAgent(task), null, 2))}`);
   const workflow = { workflow: { session: session.session_id, phase: session.current_phase } };
   sections.push(`## Where it belongs\n\n${fenced("json", JSON.stringify(workflow))}`);
-  if (parts.results.length > 0) sections.push(`## Results of the tasks this one depends on\n\n${parts.results.map(quoted).join("\n\n")}`);
+  if (parts.results.length > 0)
+    sections.push(`## Results of the tasks this one depends on\n\n${parts.results.map(quoted).join("\n\n")}`);
   const failure = lastFailure(task, attempt);
   if (failure) sections.push(failure);
   return `${sections.join("\n\n")}\n`;
@@ -35,7 +36,14 @@ export function composePrompt(parts: PromptParts): string {
 
 /** The task without what is only bookkeeping. */
 function forAgent(task: Task): unknown {
-  const { source: _source, failures: _failures, reason: _reason, next_attempt_at: _next, last_attempt: _last, ...execution } = task.execution;
+  const {
+    source: _source,
+    failures: _failures,
+    reason: _reason,
+    next_attempt_at: _next,
+    last_attempt: _last,
+    ...execution
+  } = task.execution;
   const { $schema: _schema, ...rest } = task;
   return { ...rest, execution };
 }

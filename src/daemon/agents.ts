@@ -7,7 +7,16 @@ import writeFileAtomic from "write-file-atomic";
 import { commandRunner } from "../agent/command.ts";
 import { claudeRunner } from "../agent/claude.ts";
 import { cpuTicks, withMarker } from "../agent/proc-table.ts";
-import { capOutput, findRun, readRun, startProcess, stopRun, sweep, tail, type RunningProcess } from "../agent/process.ts";
+import {
+  capOutput,
+  findRun,
+  readRun,
+  startProcess,
+  stopRun,
+  sweep,
+  tail,
+  type RunningProcess,
+} from "../agent/process.ts";
 import { agentEnvironment } from "../agent/environment.ts";
 import { gatesMarker, runGates } from "../agent/gates.ts";
 import { Leftovers } from "../agent/leftovers.ts";
@@ -96,7 +105,12 @@ export class Agents {
       if (live.stopping) await this.end(live);
       live.timers.push(setTimeout(() => void this.describe(live, request.cwd), DESCRIBE_MS));
     } catch (error) {
-      this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message: (error as Error).message } });
+      this.finish(live, {
+        ...NO_FACTS,
+        outcome: "failure",
+        result: "",
+        error: { class: "unknown", message: (error as Error).message },
+      });
     }
   }
 
@@ -113,7 +127,12 @@ export class Agents {
       }
       if (live.stopping) break;
       failpoint("before-spawn");
-      const started = await startProcess({ runDir: live.runDir, runId: live.run.runId, launch: launch.ok, reached: failpoint });
+      const started = await startProcess({
+        runDir: live.runDir,
+        runId: live.run.runId,
+        launch: launch.ok,
+        reached: failpoint,
+      });
       if ("ok" in started) {
         if (tries > 0) this.workspace.log.say("info", `${name} could be started at last`);
         return started.ok;
@@ -124,7 +143,8 @@ export class Agents {
         return undefined;
       }
       // Nothing was started, so nothing was used up: the same attempt begins when there is room.
-      if (tries === 0) this.workspace.log.say("error", `${name} cannot be started yet: ${message} ${hint} Trying again every 2 s.`);
+      if (tries === 0)
+        this.workspace.log.say("error", `${name} cannot be started yet: ${message} ${hint} Trying again every 2 s.`);
       await Promise.race([pause(RETRY_START_MS), live.told.promise]);
     }
     // A daemon that leaves without being able to record leaves it to the next one, which finds that it never began.
@@ -259,7 +279,8 @@ export class Agents {
     const budget = config.budget.task_usd;
     return {
       session: run.session,
-      task: budget && !task.execution.budget_usd ? { ...task, execution: { ...task.execution, budget_usd: budget } } : task,
+      task:
+        budget && !task.execution.budget_usd ? { ...task, execution: { ...task.execution, budget_usd: budget } } : task,
       attempt: run.attempt,
       runId: run.runId,
       role,
@@ -286,7 +307,9 @@ export class Agents {
   private async describe(live: Live, cwd: string): Promise<void> {
     const { session, id: task, attempt, runId, role, startedAt } = live.run;
     const about = { session, task, attempt, runId, role, runner: live.role.runner, startedAt, cwd };
-    await writeFileAtomic(join(live.runDir, "request.json"), `${JSON.stringify(about)}\n`, { fsync: false }).catch(() => {});
+    await writeFileAtomic(join(live.runDir, "request.json"), `${JSON.stringify(about)}\n`, { fsync: false }).catch(
+      () => {},
+    );
   }
 
   private follow(live: Live, process: RunningProcess): void {
@@ -307,7 +330,9 @@ export class Agents {
     if (next === live.read || !this.live.has(taskKey(live.run.session, live.run.id))) return;
     live.read = next;
     live.progress = live.runner.follow(live.progress, lines);
-    await writeFileAtomic(join(live.runDir, "progress.json"), `${JSON.stringify(live.progress)}\n`, { fsync: false }).catch(() => {});
+    await writeFileAtomic(join(live.runDir, "progress.json"), `${JSON.stringify(live.progress)}\n`, {
+      fsync: false,
+    }).catch(() => {});
     const capped = await capOutput(live.runDir, MAX_OUTPUT_BYTES).catch(() => ({ over: false }));
     if (capped.over) await this.stop(live.run, "stalled");
   }
@@ -318,7 +343,14 @@ export class Agents {
     let before = "";
     return setInterval(() => {
       void (async () => {
-        const sizes = await Promise.all(["stdout", "stderr"].map((name) => stat(join(live.runDir, name)).then((found) => found.size, () => 0)));
+        const sizes = await Promise.all(
+          ["stdout", "stderr"].map((name) =>
+            stat(join(live.runDir, name)).then(
+              (found) => found.size,
+              () => 0,
+            ),
+          ),
+        );
         const ticks = await cpuTicks(await withMarker(live.run.runId));
         const now = `${sizes.join(" ")} ${ticks}`;
         if (now !== before) lastSign = Date.now();
@@ -331,7 +363,12 @@ export class Agents {
 
   private ended(live: Live): void {
     const work = this.settle(live).catch((error: Error) => {
-      this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message: error.message } });
+      this.finish(live, {
+        ...NO_FACTS,
+        outcome: "failure",
+        result: "",
+        error: { class: "unknown", message: error.message },
+      });
     });
     this.finishing.add(work);
     void work.finally(() => this.finishing.delete(work));
@@ -362,7 +399,10 @@ export class Agents {
     const { repository, config } = this.workspace;
     const env = agentEnvironment({ userEnv: process.env, names: config.agent.env, runner: "command", extra: {} });
     const timeout = parseDuration(config.agent.timeout) ?? 0;
-    this.workspace.log.say("info", `${live.run.session} ${attemptName(live.run.id, live.run.attempt)}: checking ${verify.length} gates`);
+    this.workspace.log.say(
+      "info",
+      `${live.run.session} ${attemptName(live.run.id, live.run.attempt)}: checking ${verify.length} gates`,
+    );
     const { runId } = live.run;
     const failure = await runGates({ commands: verify, cwd: repository, env, runId, runDir: live.runDir, timeout });
     if (!failure) return end;
@@ -385,7 +425,13 @@ export class Agents {
     const { run } = live;
     const name = attemptName(run.id, run.attempt);
     const stream = live.role.runner !== "command";
-    await keepTranscript(this.workspace.folder, { session: run.session, name, runDir: live.runDir, stream, output }).catch((error: Error) =>
+    await keepTranscript(this.workspace.folder, {
+      session: run.session,
+      name,
+      runDir: live.runDir,
+      stream,
+      output,
+    }).catch((error: Error) =>
       this.workspace.log.say("warn", `the conversation of ${name} could not be kept: ${error.message}`),
     );
   }
@@ -404,9 +450,16 @@ export class Agents {
       : { type: "ended", session, id, attempt, runId, end: { kind: "finished", end, durationMs } };
     this.report(event);
     const cost = end.cost_usd === null ? "" : ` · $${end.cost_usd.toFixed(4)}`;
-    const how = stopped ? `was stopped (${stopped})` : end.outcome === "success" ? "succeeded" : `failed: ${end.error.class}: ${end.error.message}`;
+    const how = stopped
+      ? `was stopped (${stopped})`
+      : end.outcome === "success"
+        ? "succeeded"
+        : `failed: ${end.error.class}: ${end.error.message}`;
     const level = !stopped && end.outcome === "failure" ? "warn" : "info";
-    this.workspace.log.say(level, `${session} ${attemptName(id, attempt)} ${how} after ${formatDuration(durationMs)}${cost}`);
+    this.workspace.log.say(
+      level,
+      `${session} ${attemptName(id, attempt)} ${how} after ${formatDuration(durationMs)}${cost}`,
+    );
   }
 
   private failed(run: Run, kind: "invalid", message: string, hint: string): void {
@@ -443,4 +496,3 @@ function responseOf(run: Run, end: AttemptEnd, durationMs: number): ResponseFile
     permission_denials,
   };
 }
-

@@ -14,14 +14,20 @@ export function readAnswer(from: {
   if (format === "md") {
     const result = content.toString("utf8").trim();
     if (result !== "") return { ok: answer(task, attempt, { result }) };
-    return { problems: [problem("empty-file", "The response has no text.", { hint: "Write what came of it." })], unfinished: true };
+    return {
+      problems: [problem("empty-file", "The response has no text.", { hint: "Write what came of it." })],
+      unfinished: true,
+    };
   }
   const parsed = parseJson(content);
   if ("problems" in parsed) return parsed;
   const { result, outcome, structured, error } = parsed.ok;
   if (outcome !== undefined && outcome !== "success" && outcome !== "failure") {
     const hint = "Write success or failure, or leave it out.";
-    return { problems: [problem("bad-response", `outcome is ${JSON.stringify(outcome)}.`, { pointer: "/outcome", hint })], unfinished: false };
+    return {
+      problems: [problem("bad-response", `outcome is ${JSON.stringify(outcome)}.`, { pointer: "/outcome", hint })],
+      unfinished: false,
+    };
   }
   const told = typeof result === "string" && result.trim() !== "" ? result : "A person said that it failed.";
   const message = (error as { message?: unknown } | undefined)?.message;

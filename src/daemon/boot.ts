@@ -40,11 +40,19 @@ export async function boot(of: {
   const located = await findRepository(of.repository);
   if ("problem" in located) return located;
   const repository = located.ok;
-  if (repository.bare) return { problem: { message: "This is a bare repository: agents need a working tree.", hint: "Clone it, and start there." } };
+  if (repository.bare)
+    return {
+      problem: {
+        message: "This is a bare repository: agents need a working tree.",
+        hint: "Clone it, and start there.",
+      },
+    };
   await emptyTemporary(folder);
   if (await ensureExclude(repository.commonDir)) log.say("info", `added /${WORKSPACE}/ to .git/info/exclude`);
 
-  await writeEditorSchemas(folder).catch((error: Error) => log.say("warn", `the schemas for editors could not be written: ${error.message}`));
+  await writeEditorSchemas(folder).catch((error: Error) =>
+    log.say("warn", `the schemas for editors could not be written: ${error.message}`),
+  );
 
   const tracked = new Set((await trackedUnder(repository, WORKSPACE)).map((path) => path.slice(WORKSPACE.length + 1)));
   const trusted = await readTrusted(folder);
@@ -52,10 +60,19 @@ export async function boot(of: {
   const roles = await loadRoles(folder, { trusted: trust, say: (text) => log.say("warn", text) });
   const config = await loadConfig(folder, trust);
   const settings = "ok" in config ? config.ok : defaults();
-  if ("problems" in config) log.say("warn", `config.yaml cannot be used, the defaults are in force: ${config.problems.map((found) => found.message).join(" ")}`);
+  if ("problems" in config)
+    log.say(
+      "warn",
+      `config.yaml cannot be used, the defaults are in force: ${config.problems.map((found) => found.message).join(" ")}`,
+    );
   log.setLevel(settings.log_level);
 
-  const redact = redactor(secretValues(settings.agent.env, [...roles.values()].flatMap((role) => role.env ?? [])));
+  const redact = redactor(
+    secretValues(
+      settings.agent.env,
+      [...roles.values()].flatMap((role) => role.env ?? []),
+    ),
+  );
   const ledgerRef = refOf(repository, settings.ledger.ref);
   const open = () =>
     openLedger({
@@ -112,13 +129,17 @@ async function remember(workspace: Workspace, recorded: ReadonlyMap<string, stri
     const onDisk = readRegular(join(folder, path));
     const same = onDisk !== undefined && ledger.blobId(onDisk.content) === id;
     if (same) scanner.seen.set(path, { signature: onDisk.signature, hash: sha256(onDisk.content) });
-    else if (!onDisk && place.kind !== "output" && place.kind !== "transcript") scanner.seen.set(path, { signature: "recorded", hash: null });
+    else if (!onDisk && place.kind !== "output" && place.kind !== "transcript")
+      scanner.seen.set(path, { signature: "recorded", hash: null });
     if (place.kind !== "task" && place.kind !== "session-file") continue;
     const content = same ? onDisk.content : await ledger.read(path);
     if (content) files.push({ path, text: content.toString("utf8") });
   }
   for (const session of absent) {
-    log.say("warn", `${session} is recorded in git but not on disk. It stays as it is there; cox restore brings it back.`);
+    log.say(
+      "warn",
+      `${session} is recorded in git but not on disk. It stays as it is there; cox restore brings it back.`,
+    );
   }
   for (const { path, text } of files) {
     const place = placeOf(path);
@@ -127,7 +148,8 @@ async function remember(workspace: Workspace, recorded: ReadonlyMap<string, stri
   for (const { path, text } of files) {
     const place = placeOf(path);
     if (place.kind !== "task" || !place.id) continue;
-    if (!state.sessions.has(place.session)) putSession(state, place.session, newSession(place.session, new Date().toISOString()));
+    if (!state.sessions.has(place.session))
+      putSession(state, place.session, newSession(place.session, new Date().toISOString()));
     const session = state.sessions.get(place.session);
     const task = JSON.parse(text) as Task;
     if (session) setTask(session, task.id, task);
@@ -165,7 +187,8 @@ async function recall(workspace: Workspace, recorded: Iterable<string>): Promise
       if (until > (state.limits.get(account) ?? "")) state.limits.set(account, until);
     }
     for (const { run_id, stopping } of checkpoint.runs ?? []) {
-      for (const [key, run] of state.runs) if (stopping && run.runId === run_id) state.runs.set(key, { ...run, stopping });
+      for (const [key, run] of state.runs)
+        if (stopping && run.runId === run_id) state.runs.set(key, { ...run, stopping });
     }
     for (const [key, breaker] of Object.entries(checkpoint.breakers ?? {})) state.breakers.set(key, breaker);
   }
@@ -209,7 +232,9 @@ async function emptyTemporary(folder: string): Promise<void> {
 
 async function readTrusted(folder: string): Promise<Map<string, string>> {
   try {
-    return new Map(Object.entries(JSON.parse(await readFile(join(folder, RUN, "trust.json"), "utf8")) as Record<string, string>));
+    return new Map(
+      Object.entries(JSON.parse(await readFile(join(folder, RUN, "trust.json"), "utf8")) as Record<string, string>),
+    );
   } catch {
     return new Map();
   }

@@ -8,9 +8,7 @@ import { locate, parseJson } from "../store/json-file.ts";
 import { escaping } from "../store/escaping.ts";
 import { isTextDrop } from "../store/paths.ts";
 
-export type ReadDrop =
-  | { ok: Drop; text?: string }
-  | { problems: Problem[]; unfinished: boolean };
+export type ReadDrop = { ok: Drop; text?: string } | { problems: Problem[]; unfinished: boolean };
 
 const MOST_OF_A_TITLE = 200;
 
@@ -22,7 +20,11 @@ export function readDrop(file: { path: string; content: Buffer; hash: string }, 
     const text = textOf(file.content);
     if ("problems" in text) return text;
     const title = titleOf(text.ok);
-    if (!title) return { problems: [problem("empty-file", "The file has no text.", { hint: "Its first line is the title." })], unfinished: true };
+    if (!title)
+      return {
+        problems: [problem("empty-file", "The file has no text.", { hint: "Its first line is the title." })],
+        unfinished: true,
+      };
     return { ok: { ...known, drop: { title }, idByName: null, escaping: [] }, text: text.ok };
   }
   const parsed = parseJson(file.content);
@@ -31,21 +33,29 @@ export function readDrop(file: { path: string; content: Buffer; hash: string }, 
   if ("problems" in checked) return { problems: locate(parsed.text, checked.problems), unfinished: false };
   const base = name.slice(0, -".json".length);
   const { ok: drop } = checked;
-  return { ok: { ...known, drop, idByName: isTaskId(base) ? base : null, escaping: escaping(drop.paths ?? "", repository) } };
+  return {
+    ok: { ...known, drop, idByName: isTaskId(base) ? base : null, escaping: escaping(drop.paths ?? "", repository) },
+  };
 }
 
 function textOf(content: Buffer): { ok: string } | { problems: Problem[]; unfinished: boolean } {
   try {
     return { ok: new TextDecoder("utf-8", { fatal: true }).decode(content) };
   } catch {
-    return { problems: [problem("not-utf8", "The file is not UTF-8 text.", { hint: "Save it as UTF-8." })], unfinished: false };
+    return {
+      problems: [problem("not-utf8", "The file is not UTF-8 text.", { hint: "Save it as UTF-8." })],
+      unfinished: false,
+    };
   }
 }
 
 /** The first line or heading that says something. */
 function titleOf(text: string): string {
   for (const line of text.split("\n")) {
-    const title = plain(line).replace(/^\s*#+\s*/, "").replace(/\s+/g, " ").trim();
+    const title = plain(line)
+      .replace(/^\s*#+\s*/, "")
+      .replace(/\s+/g, " ")
+      .trim();
     if (title) return [...title].slice(0, MOST_OF_A_TITLE).join("");
   }
   return "";

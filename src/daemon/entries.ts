@@ -12,7 +12,12 @@ export interface EntryFacts {
 }
 
 export function entryOf(transition: Transition, facts: EntryFacts): Omit<LedgerEntry, "changes"> {
-  return { subject: subjectOf(transition), trailers: trailersOf(transition, facts), actor: transition.by, at: facts.at };
+  return {
+    subject: subjectOf(transition),
+    trailers: trailersOf(transition, facts),
+    actor: transition.by,
+    at: facts.at,
+  };
 }
 
 export function subjectOf(transition: Transition): string {

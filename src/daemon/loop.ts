@@ -115,7 +115,11 @@ export class Loop {
         return await look();
       } catch (error) {
         if (this.toldToStop()) throw error;
-        if (failures === 0) this.workspace.log.say("error", `the workspace cannot be read: ${(error as Error).message}. Trying again every 2 s.`);
+        if (failures === 0)
+          this.workspace.log.say(
+            "error",
+            `the workspace cannot be read: ${(error as Error).message}. Trying again every 2 s.`,
+          );
         await pause(RETRY_RECORD_MS);
       }
     }
@@ -162,16 +166,29 @@ export class Loop {
     if (earlier) observed = merged(earlier, observed);
     failpoint("observed");
     let events = [...observed.events, ...this.events.splice(0)];
-    await this.reload(observed.reload, observed).catch((error: Error) => workspace.log.say("error", `the settings could not be read again: ${error.message}`));
+    await this.reload(observed.reload, observed).catch((error: Error) =>
+      workspace.log.say("error", `the settings could not be read again: ${error.message}`),
+    );
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId };
     for (let tries = 0; ; tries++) {
       const decision = decide(workspace.state, events, workspace.policy, lent);
       const ended = this.agents.responses;
       const also = [...observed.reload.views, ...this.dueSessions()];
-      const pages = await this.insist(() => this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }));
-      const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined) ? await headCommit(workspace.gitDir) : null;
+      const pages = await this.insist(() =>
+        this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }),
+      );
+      const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined)
+        ? await headCommit(workspace.gitDir)
+        : null;
       failpoint("decided");
-      const outcome = await this.recorded({ decision, observed, responses: ended, pages, codeCommit: code, at: lent.now });
+      const outcome = await this.recorded({
+        decision,
+        observed,
+        responses: ended,
+        pages,
+        codeCommit: code,
+        at: lent.now,
+      });
       if (!outcome) {
         this.lost = true;
         return;
@@ -180,7 +197,9 @@ export class Loop {
         const { stale } = outcome;
         // A file that is gone for a moment, as by an editor's save, takes a moment.
         if (tries > 0) await pause(STALE_MS);
-        const again = await this.insist(() => this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }));
+        const again = await this.insist(() =>
+          this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }),
+        );
         observed = merged({ ...observed, events }, again);
         events = observed.events;
         continue;
@@ -224,7 +243,8 @@ export class Loop {
         if (!exists(this.workspace.folder)) return undefined;
         const why = error instanceof LedgerMoved ? await this.rejoined(error) : (error as Error).message;
         if (why === undefined) continue;
-        if (failures === 0) log.say("error", `nothing can be recorded, so nothing is started: ${why}. Trying again every 2 s.`);
+        if (failures === 0)
+          log.say("error", `nothing can be recorded, so nothing is started: ${why}. Trying again every 2 s.`);
         for (let waited = 0; waited < RETRY_RECORD_MS && !this.toldToStop(); waited += SOON_MS) await pause(SOON_MS);
       }
       if (!this.toldToStop()) continue;
@@ -306,7 +326,9 @@ export class Loop {
   private async reports(now: number): Promise<void> {
     const { held, config, log } = this.workspace;
     const settle = parseDuration(config.settle) ?? 500;
-    const { reported, next } = await held.report(now, settle).catch(() => ({ reported: [], next: now + RETRY_RECORD_MS }));
+    const { reported, next } = await held
+      .report(now, settle)
+      .catch(() => ({ reported: [], next: now + RETRY_RECORD_MS }));
     const views = new Set<SessionId>();
     for (const file of reported) {
       log.say("warn", `${file.path} was not taken in: see ${file.path}.error.md`);
@@ -326,7 +348,10 @@ export class Loop {
   private readonly viewsDue = new Set<SessionId>();
 
   private dueSessions(): SessionId[] {
-    const due = [...this.viewsDue, ...this.pages.behind.filter((page) => page.at <= performance.now()).map((page) => page.session)];
+    const due = [
+      ...this.viewsDue,
+      ...this.pages.behind.filter((page) => page.at <= performance.now()).map((page) => page.session),
+    ];
     this.viewsDue.clear();
     return due;
   }
@@ -364,7 +389,12 @@ export class Loop {
 
   private isOver(): boolean {
     const { state } = this.workspace;
-    const idle = state.runs.size === 0 && this.agents.count === 0 && this.events.length === 0 && !this.unrecorded && this.starting.size === 0;
+    const idle =
+      state.runs.size === 0 &&
+      this.agents.count === 0 &&
+      this.events.length === 0 &&
+      !this.unrecorded &&
+      this.starting.size === 0;
     if (state.draining) return idle;
     if (!this.options.once || !idle || this.hints.size > 0) return false;
     if (this.observer.restless || this.workspace.held.all().some((held) => !held.reported)) return false;
@@ -409,7 +439,9 @@ export class Loop {
     this.stirred = false;
     if (!this.tidied && this.isQuiet() && this.events.length === 0) {
       this.tidied = true;
-      void this.workspace.ledger.tidy().catch((error: Error) => this.workspace.log.say("debug", `housekeeping: ${error.message}`));
+      void this.workspace.ledger
+        .tidy()
+        .catch((error: Error) => this.workspace.log.say("debug", `housekeeping: ${error.message}`));
       giveBackMemory();
     }
   }

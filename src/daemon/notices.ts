@@ -35,18 +35,30 @@ export class Notices {
       if (change.to === "blocked" && change.by === "daemon") {
         const reason = execution.reason ?? "";
         const person = NEEDS_A_PERSON.has(reason);
-        const message = person ? `${title}: it waits for you (${reason})` : `${title}: ${execution.last_attempt?.error?.message ?? reason}`;
+        const message = person
+          ? `${title}: it waits for you (${reason})`
+          : `${title}: ${execution.last_attempt?.error?.message ?? reason}`;
         return [{ weight: person ? "major" : "error", notice: { title: `${name} is blocked`, message } }];
       }
       if (change.to === "pending" && execution.reason === "usage-limit") {
-        return [{ weight: "major", notice: { title: "Usage limit reached", message: `Waiting until ${execution.next_attempt_at ?? "the reset"}` } }];
+        return [
+          {
+            weight: "major",
+            notice: {
+              title: "Usage limit reached",
+              message: `Waiting until ${execution.next_attempt_at ?? "the reset"}`,
+            },
+          },
+        ];
       }
       if (change.to !== "completed") return [];
       const session = state.sessions.get(change.session);
       const all = session !== undefined && isDone(session);
       const took = execution.last_attempt?.duration_ms;
       const message = all ? "All tasks are completed" : `${title}${took ? ` (${formatDuration(took)})` : ""}`;
-      return [{ weight: all ? "major" : "minor", notice: { title: all ? change.session : `${name} is completed`, message } }];
+      return [
+        { weight: all ? "major" : "minor", notice: { title: all ? change.session : `${name} is completed`, message } },
+      ];
     });
     for (const { weight, notice } of worth) {
       if (!SHOWN_BY[config.notify.level].includes(weight)) continue;

@@ -9,7 +9,8 @@ export function keepOwnPage(workspace: string, path: string): string | undefined
   const own = path.replace(/\.md$/, ".own.md");
   const place = join(workspace, path);
   const text = readRegular(place)?.content.toString("utf8");
-  if (text === undefined || text.trim() === "" || text.startsWith(GENERATED) || existsSync(join(workspace, own))) return undefined;
+  if (text === undefined || text.trim() === "" || text.startsWith(GENERATED) || existsSync(join(workspace, own)))
+    return undefined;
   renameSync(place, join(workspace, own));
   return own;
 }

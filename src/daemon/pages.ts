@@ -39,7 +39,10 @@ export class Pages {
   }
 
   /** Pages that differ from what is on disk, for the state as it is after the decision. */
-  after(decision: Decision, of: { at: Instant; responses: ReadonlyMap<string, ResponseFile>; also: Iterable<SessionId>; all: boolean }): Page[] {
+  after(
+    decision: Decision,
+    of: { at: Instant; responses: ReadonlyMap<string, ResponseFile>; also: Iterable<SessionId>; all: boolean },
+  ): Page[] {
     const draft = new Draft(this.workspace.state);
     draft.add(...decision.changes);
     const spoilt = new Set<SessionId>(of.also);
@@ -84,11 +87,26 @@ export class Pages {
     ];
   }
 
-  private summaries(draft: Draft, session: SessionId, decision: Decision, responses: ReadonlyMap<string, ResponseFile>): Page[] {
+  private summaries(
+    draft: Draft,
+    session: SessionId,
+    decision: Decision,
+    responses: ReadonlyMap<string, ResponseFile>,
+  ): Page[] {
     const file = draft.session(session);
     return decision.changes.flatMap((change): Page[] => {
-      if (change.of !== "task" || change.session !== session || change.to !== "completed" || !change.after || !file) return [];
-      return [{ path: at.summary(session, change.id), content: summary({ session: file, task: change.after, response: this.responseOf(session, change.after, responses) }) }];
+      if (change.of !== "task" || change.session !== session || change.to !== "completed" || !change.after || !file)
+        return [];
+      return [
+        {
+          path: at.summary(session, change.id),
+          content: summary({
+            session: file,
+            task: change.after,
+            response: this.responseOf(session, change.after, responses),
+          }),
+        },
+      ];
     });
   }
 
@@ -103,7 +121,11 @@ export class Pages {
     });
   }
 
-  private responseOf(session: SessionId, task: Task, responses: ReadonlyMap<string, ResponseFile>): ResponseFile | null {
+  private responseOf(
+    session: SessionId,
+    task: Task,
+    responses: ReadonlyMap<string, ResponseFile>,
+  ): ResponseFile | null {
     const last = task.execution.last_attempt;
     if (!last) return null;
     const fresh = last.run_id ? responses.get(last.run_id) : undefined;
@@ -119,7 +141,9 @@ export class Pages {
   /** Where the session stands: enough to go on after a kill, together with the task files. */
   private checkpoint(draft: Draft, session: SessionId, now: Instant): string {
     const runs = draft.runs().filter((run) => run.session === session);
-    const waits = [...draft.tasks(session)].filter((task) => task.status === "pending" && task.execution.next_attempt_at);
+    const waits = [...draft.tasks(session)].filter(
+      (task) => task.status === "pending" && task.execution.next_attempt_at,
+    );
     const { state, highest, identities } = this.workspace;
     const limits = [...new Set([...state.limits.keys(), ...LIMIT_ACCOUNTS])].flatMap((account) => {
       const until = draft.limit(account);
@@ -139,7 +163,11 @@ export class Pages {
         ...(stopping ? { stopping } : {}),
         process: identities.get(runId) ?? null,
       })),
-      waits: waits.map((task) => ({ task: task.id, until: task.execution.next_attempt_at, reason: task.execution.reason ?? null })),
+      waits: waits.map((task) => ({
+        task: task.id,
+        until: task.execution.next_attempt_at,
+        reason: task.execution.reason ?? null,
+      })),
       limits: Object.fromEntries(limits),
       breakers: Object.fromEntries(breakers),
       highest: highest.get(session) ?? 0,

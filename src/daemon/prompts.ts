@@ -41,7 +41,8 @@ export async function promptFor(
     results: await resultsFor(workspace, { session, task }, upcoming),
   };
   const own = `${session}/${task.execution.prompt_file ?? ""}`;
-  const text = upcoming.texts.find(({ path }) => path === own)?.content.toString("utf8") ?? promptText(workspace, session, task);
+  const text =
+    upcoming.texts.find(({ path }) => path === own)?.content.toString("utf8") ?? promptText(workspace, session, task);
   return composePrompt(text === undefined ? parts : { ...parts, text });
 }
 
@@ -64,7 +65,9 @@ function lastAttemptBefore(
   { changes }: Upcoming,
 ): LastAttempt | undefined {
   const known = state.sessions.get(session)?.tasks.get(task.id);
-  const decided = changes.flatMap((change) => (change.of === "task" && isOf(change, session, task.id) && change.after ? [change.after] : []));
+  const decided = changes.flatMap((change) =>
+    change.of === "task" && isOf(change, session, task.id) && change.after ? [change.after] : [],
+  );
   const versions = [known, ...decided].flatMap((version) => version?.execution.last_attempt ?? []);
   return versions.findLast((last) => last.attempt < attempt && last.ended_at);
 }
@@ -80,7 +83,9 @@ async function resultsFor(
 ): Promise<PromptParts["results"]> {
   const results: PromptParts["results"] = [];
   for (const id of [...task.relations.dependencies].sort(compareTaskIds)) {
-    const decided = changes.findLast((change) => (change.of === "task" || change.of === "task-edit") && isOf(change, session, id));
+    const decided = changes.findLast(
+      (change) => (change.of === "task" || change.of === "task-edit") && isOf(change, session, id),
+    );
     const now = decided?.of === "task" || decided?.of === "task-edit" ? decided.after : undefined;
     const dependency = now ?? workspace.state.sessions.get(session)?.tasks.get(id);
     const last = dependency?.execution.last_attempt;
@@ -91,7 +96,13 @@ async function resultsFor(
     const fresh = answers.get(`${session}/${name}`) ?? (last.run_id ? responses.get(last.run_id) : undefined);
     const response = fresh ?? (await readResponse(join(workspace.folder, path)));
     if (!response) continue;
-    results.push({ task: id, title: dependency.title, attempt, result: response.result ?? "", file: `${WORKSPACE}/${path}` });
+    results.push({
+      task: id,
+      title: dependency.title,
+      attempt,
+      result: response.result ?? "",
+      file: `${WORKSPACE}/${path}`,
+    });
   }
   return results;
 }

@@ -51,10 +51,13 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   failpoint("before-files");
   try {
     // What a task's file tells is what must last; prompts, answers and session files can be had from the ledger again.
-    const [lasting, other] = [true, false].map((wanted) => [...plan.writes.values()].filter(({ path }) => isTaskFile(path) === wanted));
+    const [lasting, other] = [true, false].map((wanted) =>
+      [...plan.writes.values()].filter(({ path }) => isTaskFile(path) === wanted),
+    );
     const left = await writeFiles(workspace.folder, other ?? [], false);
     left.push(...(await writeFiles(workspace.folder, lasting ?? [], durable)));
-    for (const { path, content } of plan.writes.values()) if (!left.includes(path)) workspace.scanner.wrote(path, content);
+    for (const { path, content } of plan.writes.values())
+      if (!left.includes(path)) workspace.scanner.wrote(path, content);
     if (left.length > 0) {
       // Some were put in place: somebody may have read those, and save what was made from them.
       for (const change of batch.decision.changes) noteVersions(workspace, change);
@@ -67,7 +70,8 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   }
   // There before the attempt is on record: an attempt whose folder is missing was not "never started".
   for (const effect of batch.decision.effects) {
-    if (effect.do === "start-agent") mkdirSync(join(workspace.folder, at.runFolder(effect.run.runId)), { recursive: true, mode: 0o700 });
+    if (effect.do === "start-agent")
+      mkdirSync(join(workspace.folder, at.runFolder(effect.run.runId)), { recursive: true, mode: 0o700 });
   }
   failpoint("after-files-before-ledger");
   for (const effect of markers) await setMarker(workspace, effect);
@@ -155,18 +159,25 @@ async function taskFiles(
   const last = after.execution.last_attempt;
   if (!last) return changes;
   const name = attemptName(id, last.attempt);
-  const begins = transition.attempt !== undefined && (transition.to === "active" || after.execution.reason === "awaiting-person");
+  const begins =
+    transition.attempt !== undefined && (transition.to === "active" || after.execution.reason === "awaiting-person");
   if (begins) {
     const { observed, decision, responses } = batch;
     const upcoming = { changes: decision.changes, responses, answers: observed.answers, texts: observed.prompts };
-    changes.push(put(at.prompt(session, name), await promptFor(workspace, { session, task: after, attempt: last.attempt }, upcoming)));
+    changes.push(
+      put(
+        at.prompt(session, name),
+        await promptFor(workspace, { session, task: after, attempt: last.attempt }, upcoming),
+      ),
+    );
   }
   const answer = batch.observed.answers.get(`${session}/${name}`);
   const response = answer ?? (last.run_id ? batch.responses.get(last.run_id) : undefined);
   if (response && last.ended_at) {
     const text = formatJson(response);
     const responsePath = at.response(session, name);
-    if (!answer || !batch.observed.files.some((file) => file.path === responsePath)) changes.push(put(responsePath, text));
+    if (!answer || !batch.observed.files.some((file) => file.path === responsePath))
+      changes.push(put(responsePath, text));
     changes.push(...namesake(session, after, response, text, put));
   }
   return changes;
@@ -266,7 +277,8 @@ async function remove(workspace: Workspace, path: string, durable: boolean): Pro
 }
 
 function noteSource(workspace: Workspace, change: Change): void {
-  if (change.of === "task" && change.from === "new" && change.after) rememberSource(workspace, change.session, change.after);
+  if (change.of === "task" && change.from === "new" && change.after)
+    rememberSource(workspace, change.session, change.after);
 }
 
 /** What a person may hold in an editor: each version that stood in the file for a moment. */
@@ -275,7 +287,8 @@ function noteVersions(workspace: Workspace, change: Change): void {
     case "task":
     case "task-edit": {
       const key = taskKey(change.session, change.id);
-      if (!workspace.versions.has(key)) rememberVersion(workspace, key, workspace.state.sessions.get(change.session)?.tasks.get(change.id));
+      if (!workspace.versions.has(key))
+        rememberVersion(workspace, key, workspace.state.sessions.get(change.session)?.tasks.get(change.id));
       rememberVersion(workspace, key, change.after ?? undefined);
       return;
     }

@@ -18,7 +18,10 @@ export async function reloadConfig(workspace: Workspace): Promise<boolean> {
   const { folder, log } = workspace;
   const read = await loadConfig(folder, (path, hash) => isTrusted(workspace, path, hash));
   if ("problems" in read) {
-    log.say("warn", `config.yaml cannot be used; the last good settings stay in force: ${read.problems.map((found) => found.message).join(" ")}`);
+    log.say(
+      "warn",
+      `config.yaml cannot be used; the last good settings stay in force: ${read.problems.map((found) => found.message).join(" ")}`,
+    );
     return false;
   }
   workspace.config = read.ok;
@@ -61,7 +64,7 @@ export async function loadRoles(
   const roles = new Map<string, Role>();
   for (const role of [...BARE_ROLES, ...(await builtInRoles())]) roles.set(role.name, role);
   const names = await readdir(join(folder, "agents")).catch(() => []);
-  for (const name of names.sort()) {
+  for (const name of names.toSorted()) {
     if (isUnfinishedName(name) || !name.endsWith(".md") || name.endsWith(".error.md")) continue;
     const path = `agents/${name}`;
     const file = readRegular(join(folder, path));

@@ -23,7 +23,9 @@ export interface StartOptions {
 export async function startDaemon(options: StartOptions): Promise<number> {
   const folder = join(options.dir, WORKSPACE);
   if (!existsSync(folder) || lstatSync(folder).isSymbolicLink()) {
-    options.terminal?.write(`${folder} is ${existsSync(folder) ? "a symbolic link" : "missing"}. Run cox init in the repository.\n`);
+    options.terminal?.write(
+      `${folder} is ${existsSync(folder) ? "a symbolic link" : "missing"}. Run cox init in the repository.\n`,
+    );
     return 3;
   }
   const holder: Holder & { ready: boolean } = {
@@ -36,7 +38,9 @@ export async function startDaemon(options: StartOptions): Promise<number> {
   };
   const lock = await takeLock(folder, holder);
   if ("heldBy" in lock) {
-    const who = lock.heldBy ? `process ${lock.heldBy.pid} on ${lock.heldBy.host}, since ${lock.heldBy.since}` : "another process";
+    const who = lock.heldBy
+      ? `process ${lock.heldBy.pid} on ${lock.heldBy.host}, since ${lock.heldBy.since}`
+      : "another process";
     options.terminal?.write(`A daemon is at work here already: ${who}. cox status shows it, cox stop ends it.\n`);
     return 4;
   }
@@ -52,13 +56,23 @@ export async function startDaemon(options: StartOptions): Promise<number> {
     const watch = watchWorkspace(
       folder,
       (path) => loop.hint(path),
-      (error) => log.say("warn", `file events are not available (${error.message}); changes are found every ${workspace.config.rescan}`),
+      (error) =>
+        log.say(
+          "warn",
+          `file events are not available (${error.message}); changes are found every ${workspace.config.rescan}`,
+        ),
     );
     const deafen = onSignals(loop, (text) => log.say("info", text));
     try {
       await watch.ready;
-      await writeFileAtomic(join(folder, RUN, "daemon.json"), `${JSON.stringify({ ...holder, ready: true }, null, 2)}\n`);
-      log.say("info", `cox ${options.version} is at work in ${options.dir} (pid ${process.pid}). Ctrl-C: no new agents, wait for the running ones.`);
+      await writeFileAtomic(
+        join(folder, RUN, "daemon.json"),
+        `${JSON.stringify({ ...holder, ready: true }, null, 2)}\n`,
+      );
+      log.say(
+        "info",
+        `cox ${options.version} is at work in ${options.dir} (pid ${process.pid}). Ctrl-C: no new agents, wait for the running ones.`,
+      );
       // What changed between the first look and the first event is found by looking again.
       loop.hint(".");
       const code = await loop.run({ found, orphans });
@@ -82,7 +96,9 @@ function onSignals(loop: Loop, say: (text: string) => void): () => void {
   let asked = 0;
   const gently = () => {
     if (++asked === 1) {
-      say(loop.agents.count > 0 ? `no new agents; waiting for ${loop.agents.count} (once more stops them)` : "stopping");
+      say(
+        loop.agents.count > 0 ? `no new agents; waiting for ${loop.agents.count} (once more stops them)` : "stopping",
+      );
       loop.tell({ type: "drain" });
     } else now();
   };

@@ -49,11 +49,13 @@ function typeFrom(title: string): TaskType {
  * reviewing agents cannot write: so it counts where the title begins with it or leaves no doubt.
  */
 function agentFrom(type: TaskType, title: string): string {
-  if (/^\s*(plan|design|architect|decompose|outline|break down)\b/i.test(title) || PLANNING.test(title)) return "planning-agent";
+  if (/^\s*(plan|design|architect|decompose|outline|break down)\b/i.test(title) || PLANNING.test(title))
+    return "planning-agent";
   if (type === "test") return "code-review-test-agent";
   if (/^\s*(code )?(review|audit|inspect)/i.test(title)) return "review-agent";
   if (type === "feature" && /\b(review(s|ing)?|audit(s|ing)?|inspect(s|ing)?)\b/i.test(title)) return "review-agent";
   return "code-developer";
 }
 
-const PLANNING = /\b(planning|roadmap|decompos(e|ition)|(implementation|project|migration|release) plan|plan (for|how|out))\b/i;
+const PLANNING =
+  /\b(planning|roadmap|decompos(e|ition)|(implementation|project|migration|release) plan|plan (for|how|out))\b/i;

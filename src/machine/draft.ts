@@ -175,7 +175,8 @@ export class Draft {
         return;
       case "run-stopping": {
         const run = this.run(change.session, change.id);
-        if (run) this.liveRuns.set(taskKey(change.session, change.id), { ...run, stopping: run.stopping ?? change.why });
+        if (run)
+          this.liveRuns.set(taskKey(change.session, change.id), { ...run, stopping: run.stopping ?? change.why });
         return;
       }
       case "run-ended":

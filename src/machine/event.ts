@@ -20,7 +20,14 @@ export type Event =
   | { type: "markers"; present: SessionId[] }
   | { type: "ended"; session: SessionId; id: TaskId; attempt: number; runId: RunId; end: RunEnd }
   /** A person wrote the response of an attempt. */
-  | { type: "answered"; session: SessionId; id: TaskId; attempt: number; outcome: "success" | "failure"; message: string }
+  | {
+      type: "answered";
+      session: SessionId;
+      id: TaskId;
+      attempt: number;
+      outcome: "success" | "failure";
+      message: string;
+    }
   /** Something was put in order: it goes on record. */
   | { type: "repaired"; text: string }
   | { type: "tick" }

@@ -63,10 +63,14 @@ export function takeIn(drops: readonly Drop[], context: IntakeContext): IntakeRe
 type Proposed = Map<TaskId, { file: string; task: Task }>;
 
 /** Gives each drop its id; refuses those whose id is taken. */
-function propose(drops: readonly Drop[], context: IntakeContext): { proposed: Proposed } & Omit<IntakeResult, "accepted"> {
+function propose(
+  drops: readonly Drop[],
+  context: IntakeContext,
+): { proposed: Proposed } & Omit<IntakeResult, "accepted"> {
   const refused: IntakeResult["refused"] = [];
   const proposed: Proposed = new Map();
-  const wanted = (drop: Drop) => drop.drop.id ?? (drop.idByName && !context.taskOf(drop.idByName) ? drop.idByName : undefined);
+  const wanted = (drop: Drop) =>
+    drop.drop.id ?? (drop.idByName && !context.taskOf(drop.idByName) ? drop.idByName : undefined);
   const named = drops.map(wanted).filter((id) => id !== undefined);
   let highest = named.reduce((most, id) => Math.max(most, taskNumbers(id)[0]), context.highest);
   let free = 0;
@@ -149,7 +153,12 @@ function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefi
   dependencies.forEach((id, place) => {
     const pointer = `/relations/dependencies/${place}`;
     if (id !== task.id && !among.taskOf(id)) {
-      problems.push(problem("missing-dependency", `The dependency ${id} does not exist.`, { pointer, hint: "Drop it too, or remove it here." }));
+      problems.push(
+        problem("missing-dependency", `The dependency ${id} does not exist.`, {
+          pointer,
+          hint: "Drop it too, or remove it here.",
+        }),
+      );
     }
   });
   if (cycle) {
@@ -160,9 +169,17 @@ function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefi
       }),
     );
   }
-  for (const path of task.paths.split(";").map((part) => part.trim()).filter(Boolean)) {
+  for (const path of task.paths
+    .split(";")
+    .map((part) => part.trim())
+    .filter(Boolean)) {
     if (/[*?]/.test(path)) {
-      problems.push(problem("path-wildcard", `The path ${path} has a wildcard.`, { pointer: "/paths", hint: "Name the folder or the files." }));
+      problems.push(
+        problem("path-wildcard", `The path ${path} has a wildcard.`, {
+          pointer: "/paths",
+          hint: "Name the folder or the files.",
+        }),
+      );
     } else if (leaves(path)) problems.push(escapes(path));
   }
   if (!among.roles.has(task.agent)) {
@@ -174,25 +191,47 @@ function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefi
     );
   }
   if (task.agent === "command" && !task.execution.command) {
-    problems.push(problem("no-command", "The agent is command, but execution.command is missing.", { pointer: "/execution", hint: 'Add "command": "…".' }));
+    problems.push(
+      problem("no-command", "The agent is command, but execution.command is missing.", {
+        pointer: "/execution",
+        hint: 'Add "command": "…".',
+      }),
+    );
   }
   const wait = task.execution.next_attempt_at;
   if (wait && !isInstant(wait)) {
-    problems.push(problem("bad-instant", `next_attempt_at ${JSON.stringify(wait)} is not a time.`, { pointer: "/execution/next_attempt_at", hint: "Such as 2026-11-21T14:05:00Z." }));
+    problems.push(
+      problem("bad-instant", `next_attempt_at ${JSON.stringify(wait)} is not a time.`, {
+        pointer: "/execution/next_attempt_at",
+        hint: "Such as 2026-11-21T14:05:00Z.",
+      }),
+    );
   }
   return problems;
 }
 
 function leaves(path: string): boolean {
-  return path.startsWith("/") || path.startsWith("~") || /^[A-Za-z]:[\\/]/.test(path) || path.split(/[\\/]/).includes("..") || path.includes("\0");
+  return (
+    path.startsWith("/") ||
+    path.startsWith("~") ||
+    /^[A-Za-z]:[\\/]/.test(path) ||
+    path.split(/[\\/]/).includes("..") ||
+    path.includes("\0")
+  );
 }
 
 function escapes(path: string): Problem {
-  return problem("path-escapes", `The path ${path} leaves the repository.`, { pointer: "/paths", hint: "Give a path relative to the repository's root." });
+  return problem("path-escapes", `The path ${path} leaves the repository.`, {
+    pointer: "/paths",
+    hint: "Give a path relative to the repository's root.",
+  });
 }
 
 function idExists(id: TaskId, existing: Task): Problem {
-  return problem("id-exists", `The id ${id} is taken by "${existing.title}".`, { pointer: "/id", hint: "Leave the id out, and the next free one is given." });
+  return problem("id-exists", `The id ${id} is taken by "${existing.title}".`, {
+    pointer: "/id",
+    hint: "Leave the id out, and the next free one is given.",
+  });
 }
 
 function byName(a: Drop, b: Drop): number {

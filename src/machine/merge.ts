@@ -62,13 +62,18 @@ function isCore(key: string): boolean {
 
 /** Lists that the schema requires: removing one empties it. */
 function isListField(name: string): boolean {
-  return /^(context\.(requirements|scope|acceptance)|relations\.(subtasks|dependencies)|implementation\.files)$/.test(name);
+  return /^(context\.(requirements|scope|acceptance)|relations\.(subtasks|dependencies)|implementation\.files)$/.test(
+    name,
+  );
 }
 
 function sameHistory(saved: Record<string, unknown>, version: Task): boolean {
   const execution = saved["execution"];
   if (!isObject(execution)) return false;
-  return equal(execution["attempts"], version.execution.attempts) && equal(execution["last_attempt"], version.execution.last_attempt);
+  return (
+    equal(execution["attempts"], version.execution.attempts) &&
+    equal(execution["last_attempt"], version.execution.last_attempt)
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -23,5 +23,7 @@ function normalPath(path: string): string {
 export function mayClash(a: Run["writes"], b: Run["writes"]): boolean {
   if (a === "none" || b === "none") return false;
   if (a === "any" || b === "any") return true;
-  return a.some((one) => b.some((other) => one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`)));
+  return a.some((one) =>
+    b.some((other) => one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`)),
+  );
 }

@@ -16,7 +16,11 @@ export interface Verdict {
 export function afterFailure(task: Task, error: Failure, policy: Policy, lent: Lent): Verdict {
   const failures = (task.execution.failures ?? 0) + 1;
   const most = task.execution.max_attempts ?? policy.retry.attempts;
-  const blocked = (reason: BlockedReason): Verdict => ({ state: { status: "blocked", reason }, failures, counts: true });
+  const blocked = (reason: BlockedReason): Verdict => ({
+    state: { status: "blocked", reason },
+    failures,
+    counts: true,
+  });
   const again = (at: Instant, reason: BlockedReason = "failed"): Verdict =>
     failures >= most
       ? blocked(reason)

@@ -46,12 +46,7 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   });
 }
 
-function settle(
-  task: Task,
-  end: RunEnd,
-  policy: Policy,
-  lent: Lent,
-): { settled: Task; state: TaskState } {
+function settle(task: Task, end: RunEnd, policy: Policy, lent: Lent): { settled: Task; state: TaskState } {
   if (end.kind === "stopped") {
     // Stopped by the daemon for its own reasons: the attempt does not count.
     if (end.why !== "timeout" && end.why !== "stalled") {
@@ -86,7 +81,10 @@ function withLast(task: Task, last: LastAttempt, end: RunEnd, lent: Lent): Task 
   const outcome = end.kind === "stopped" ? "stopped" : end.end.outcome;
   const stopError =
     end.kind === "stopped" && (end.why === "timeout" || end.why === "stalled")
-      ? { class: end.why, message: end.why === "timeout" ? "The time limit was reached." : "It was silent for too long." }
+      ? {
+          class: end.why,
+          message: end.why === "timeout" ? "The time limit was reached." : "It was silent for too long.",
+        }
       : null;
   return withExecution(task, {
     last_attempt: {

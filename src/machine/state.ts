@@ -40,7 +40,11 @@ export function emptyState(): State {
 
 export function emptySession(file: SessionFile): Session {
   const open = { PLAN: 0, IMPLEMENT: 0, REVIEW: 0 };
-  return { file, tasks: new Map(), index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set(), open } };
+  return {
+    file,
+    tasks: new Map(),
+    index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set(), open },
+  };
 }
 
 const PHASE_OF_ROLE: Record<string, Phase> = { "planning-agent": "PLAN", "review-agent": "REVIEW" };
@@ -66,7 +70,17 @@ export function releases(dependency: Task | undefined): boolean {
   );
 }
 
-const GIVEN_UP = new Set(["failed", "timeout", "stalled", "budget", "verify", "conflict", "auth", "invalid", "cancelled"]);
+const GIVEN_UP = new Set([
+  "failed",
+  "timeout",
+  "stalled",
+  "budget",
+  "verify",
+  "conflict",
+  "auth",
+  "invalid",
+  "cancelled",
+]);
 
 export function isReady(task: Task, taskOf: (id: TaskId) => Task | undefined): boolean {
   return task.status === "pending" && task.relations.dependencies.every((id) => releases(taskOf(id)));

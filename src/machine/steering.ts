@@ -142,7 +142,8 @@ function withoutStaleReason(before: Task, edited: Task): Task {
 function approvalOf(before: Task, edited: Task): TaskState | undefined {
   const { reason } = before.execution;
   const awaits = before.status === "blocked" && (reason === "awaiting-approval" || reason === "rejected");
-  if (!awaits || edited.status !== "blocked" || edited.execution.approved === before.execution.approved) return undefined;
+  if (!awaits || edited.status !== "blocked" || edited.execution.approved === before.execution.approved)
+    return undefined;
   if (edited.execution.approved === true) {
     return edited.execution.approve === "after" ? { status: "completed" } : { status: "pending" };
   }

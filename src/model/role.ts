@@ -3,7 +3,15 @@
 export const RUNNERS = ["claude", "command", "human", "scripted"] as const;
 export type RunnerKind = (typeof RUNNERS)[number];
 
-export const PERMISSION_MODES = ["default", "manual", "acceptEdits", "dontAsk", "plan", "auto", "bypassPermissions"] as const;
+export const PERMISSION_MODES = [
+  "default",
+  "manual",
+  "acceptEdits",
+  "dontAsk",
+  "plan",
+  "auto",
+  "bypassPermissions",
+] as const;
 export type PermissionMode = (typeof PERMISSION_MODES)[number];
 
 /** A role as read from its markdown file: the front matter, and the body as the system prompt. */
@@ -38,7 +46,13 @@ export const BUILT_IN_ROLES = ["code-developer", "planning-agent", "code-review-
 
 /** Roles that need no file: `human` waits for a response, `command` runs `execution.command`. */
 export const BARE_ROLES: readonly Role[] = [
-  { name: "human", description: "A person does it and writes the response file.", runner: "human", prompt: "", origin: "built-in" },
+  {
+    name: "human",
+    description: "A person does it and writes the response file.",
+    runner: "human",
+    prompt: "",
+    origin: "built-in",
+  },
   { name: "command", description: "A shell command does it.", runner: "command", prompt: "", origin: "built-in" },
 ];
 

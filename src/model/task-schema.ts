@@ -40,16 +40,26 @@ const context = Type.Object(
     requirements: texts("What the result must do."),
     scope: texts("Where the work is."),
     acceptance: texts("How one sees that it is done."),
-    inherited_from: optional(Type.Union([Type.String(), Type.Null()], { description: "Where this context came from: a session or task." })),
+    inherited_from: optional(
+      Type.Union([Type.String(), Type.Null()], { description: "Where this context came from: a session or task." }),
+    ),
   },
   { description: "What the agent has to know." },
 );
 
 const relations = Type.Object(
   {
-    parent: Type.Union([taskId("The task this one is a part of."), Type.Null()], { description: "From the id: impl-2.1 belongs to impl-2." }),
-    subtasks: Type.Array(taskId("A subtask."), { description: "Kept by Coxswain from the subtasks' ids.", default: [] }),
-    dependencies: Type.Array(taskId("A dependency."), { description: "Tasks that must be completed first.", default: [] }),
+    parent: Type.Union([taskId("The task this one is a part of."), Type.Null()], {
+      description: "From the id: impl-2.1 belongs to impl-2.",
+    }),
+    subtasks: Type.Array(taskId("A subtask."), {
+      description: "Kept by Coxswain from the subtasks' ids.",
+      default: [],
+    }),
+    dependencies: Type.Array(taskId("A dependency."), {
+      description: "Tasks that must be completed first.",
+      default: [],
+    }),
   },
   { description: "How this task stands to others of its session." },
 );
@@ -61,7 +71,11 @@ const lastAttempt = Type.Object(
     agent_session: optional(Type.Union([Type.String(), Type.Null()])),
     started_at: Type.String(),
     ended_at: optional(Type.Union([Type.String(), Type.Null()])),
-    outcome: optional(Type.Union([Type.String(), Type.Null()], { description: "success, failure, interrupted or stopped; null while it runs." })),
+    outcome: optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description: "success, failure, interrupted or stopped; null while it runs.",
+      }),
+    ),
     error: optional(
       Type.Union([
         Type.Object({
@@ -94,29 +108,58 @@ const lastAttempt = Type.Object(
 
 const execution = Type.Object(
   {
-    timeout: optional(Type.String({ pattern: DURATION_PATTERN, description: "Wall-clock limit of one attempt, such as 30m." })),
-    max_attempts: optional(Type.Integer({ minimum: 1, maximum: 100, description: "Attempts in all before the task is blocked." })),
+    timeout: optional(
+      Type.String({ pattern: DURATION_PATTERN, description: "Wall-clock limit of one attempt, such as 30m." }),
+    ),
+    max_attempts: optional(
+      Type.Integer({ minimum: 1, maximum: 100, description: "Attempts in all before the task is blocked." }),
+    ),
     model: optional(text("Model for this task.")),
     effort: optional(text("Reasoning effort for this task, as Claude Code names it.")),
-    budget_usd: optional(Type.Number({ exclusiveMinimum: 0, description: "Most that one attempt may cost, in US dollars." })),
+    budget_usd: optional(
+      Type.Number({ exclusiveMinimum: 0, description: "Most that one attempt may cost, in US dollars." }),
+    ),
     max_turns: optional(Type.Integer({ minimum: 1, description: "Most turns of one attempt." })),
     priority: optional(Type.Number({ description: "Higher starts first; default 0." })),
     isolation: optional(oneOf(["worktree", "none"], "Where the attempt works.")),
-    verify: optional(Type.Array(Type.String({ minLength: 1 }), { description: "Shell commands that must succeed before the task is completed." })),
+    verify: optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        description: "Shell commands that must succeed before the task is completed.",
+      }),
+    ),
     approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
     approved: optional(Type.Boolean({ description: "true passes the approval, false rejects." })),
     command: optional(Type.String({ minLength: 1, description: "Shell command of a task whose agent is command." })),
     prompt_file: optional(text("File in the session's folder whose text is the prompt.")),
-    response_schema: optional(Type.Record(Type.String(), Type.Unknown(), { description: "JSON Schema that the structured answer must satisfy." })),
+    response_schema: optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: "JSON Schema that the structured answer must satisfy.",
+      }),
+    ),
     output: optional(text("Name under which later tasks can use the result.")),
     when: optional(text("Condition for running the task.")),
     continue_on_error: optional(Type.Boolean({ description: "Dependents start even if this task fails." })),
-    env: optional(Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), { description: "Names of environment variables to pass to the agent." })),
+    env: optional(
+      Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), {
+        description: "Names of environment variables to pass to the agent.",
+      }),
+    ),
     attempts: Type.Integer({ minimum: 0, default: 0, description: "Attempts made. Set by Coxswain." }),
     last_attempt: Type.Union([lastAttempt, Type.Null()], { default: null }),
-    failures: optional(Type.Integer({ minimum: 0, description: "Failures since the last success or a person's retry. Set by Coxswain." })),
-    next_attempt_at: optional(Type.Union([Type.String(), Type.Null()], { description: "When it is tried again. Set by Coxswain; edit it to wait longer or less." })),
-    reason: optional(Type.Union([Type.String(), Type.Null()], { description: "Why it is blocked or waits. Set by Coxswain." })),
+    failures: optional(
+      Type.Integer({
+        minimum: 0,
+        description: "Failures since the last success or a person's retry. Set by Coxswain.",
+      }),
+    ),
+    next_attempt_at: optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description: "When it is tried again. Set by Coxswain; edit it to wait longer or less.",
+      }),
+    ),
+    reason: optional(
+      Type.Union([Type.String(), Type.Null()], { description: "Why it is blocked or waits. Set by Coxswain." }),
+    ),
     branch: optional(Type.Union([Type.String(), Type.Null()], { description: "Branch of the work. Set by Coxswain." })),
     commit: optional(Type.Union([Type.String(), Type.Null()], { description: "Commit of the work. Set by Coxswain." })),
     source: optional(
@@ -199,7 +242,11 @@ export const TaskDropSchema = Type.Object(
     execution: optional(Type.Partial(execution)),
     implementation: optional(Type.Partial(implementation)),
   },
-  { $id: "task-drop.schema.json", title: "Coxswain task drop", description: "What may be dropped into .workflow/inbox/ or a session's .task/." },
+  {
+    $id: "task-drop.schema.json",
+    title: "Coxswain task drop",
+    description: "What may be dropped into .workflow/inbox/ or a session's .task/.",
+  },
 );
 
 export type TaskShape = Static<typeof TaskSchema>;

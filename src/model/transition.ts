@@ -66,9 +66,7 @@ export interface Run {
 
 /** Circuit breaker of one role and model; failure times are kept while they count. */
 export type Breaker =
-  | { state: "closed"; failures: Instant[] }
-  | { state: "open"; until: Instant }
-  | { state: "half-open"; probe: string };
+  { state: "closed"; failures: Instant[] } | { state: "open"; until: Instant } | { state: "half-open"; probe: string };
 
 /** What the daemon does after a decision is on record. */
 export type Effect =

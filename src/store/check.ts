@@ -39,7 +39,10 @@ function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): 
 function inWords(errors: ErrorObject[]): Problem[] {
   const byPlace = new Map<string, Problem>();
   for (const error of withoutNullBranches(errors)) {
-    const pointer = error.keyword === "required" ? `${error.instancePath}/${String(error.params["missingProperty"])}` : error.instancePath;
+    const pointer =
+      error.keyword === "required"
+        ? `${error.instancePath}/${String(error.params["missingProperty"])}`
+        : error.instancePath;
     if (!byPlace.has(pointer)) byPlace.set(pointer, inWord(error, pointer));
   }
   return [...byPlace.values()];
@@ -49,7 +52,10 @@ function inWords(errors: ErrorObject[]): Problem[] {
 function withoutNullBranches(errors: ErrorObject[]): ErrorObject[] {
   const useless = new Set<ErrorObject>();
   for (const union of errors.filter(({ keyword }) => keyword === "anyOf")) {
-    const inside = errors.filter((error) => error.schemaPath.startsWith(`${union.schemaPath}/`) && isWithin(error.instancePath, union.instancePath));
+    const inside = errors.filter(
+      (error) =>
+        error.schemaPath.startsWith(`${union.schemaPath}/`) && isWithin(error.instancePath, union.instancePath),
+    );
     const nulls = inside.filter(({ keyword, params }) => keyword === "type" && params["type"] === "null");
     if (inside.length > nulls.length) for (const error of [union, ...nulls]) useless.add(error);
   }
@@ -68,16 +74,24 @@ function inWord(error: ErrorObject, pointer: string): Problem {
       const allowed = params["allowedValues"] as string[];
       const near = typeof error.data === "string" ? closest(error.data, allowed) : undefined;
       const hint = near ? `Did you mean ${near}?` : "Write one of these.";
-      return problem("wrong-value", `${field} is ${show(error.data)}; it can be ${allowed.join(", ")}.`, { pointer, hint });
+      return problem("wrong-value", `${field} is ${show(error.data)}; it can be ${allowed.join(", ")}.`, {
+        pointer,
+        hint,
+      });
     }
     case "type":
-      return problem("wrong-value", `${field} is ${show(error.data)}; it must be ${article(String(params["type"]))}.`, { pointer });
+      return problem("wrong-value", `${field} is ${show(error.data)}; it must be ${article(String(params["type"]))}.`, {
+        pointer,
+      });
     case "pattern":
       return patternProblem(error, pointer, field);
     case "minLength":
       return problem("wrong-value", `${field} is empty.`, { pointer });
     case "maxLength":
-      return problem("wrong-value", `${field} has more than ${String(params["limit"])} characters.`, { pointer, hint: "Move the rest into context.requirements." });
+      return problem("wrong-value", `${field} has more than ${String(params["limit"])} characters.`, {
+        pointer,
+        hint: "Move the rest into context.requirements.",
+      });
     default:
       return problem("wrong-value", `${field} ${error.message ?? "is wrong"}.`, { pointer });
   }
@@ -86,13 +100,22 @@ function inWord(error: ErrorObject, pointer: string): Problem {
 function patternProblem(error: ErrorObject, pointer: string, field: string): Problem {
   const pattern = String(error.params["pattern"]);
   if (pattern.includes("ms|s|m|h|d")) {
-    return problem("wrong-value", `${field} is ${show(error.data)}; it must be a duration with its unit.`, { pointer, hint: "Such as 30m, 2s or 1h30m." });
+    return problem("wrong-value", `${field} is ${show(error.data)}; it must be a duration with its unit.`, {
+      pointer,
+      hint: "Such as 30m, 2s or 1h30m.",
+    });
   }
   if (pattern.startsWith("^impl-")) {
     const third = typeof error.data === "string" && /^impl-\d+\.\d+\./.test(error.data);
     return third
-      ? problem("third-level", `${field} ${show(error.data)} has a third level; two are the most.`, { pointer, hint: "Make it impl-N.M." })
-      : problem("bad-id", `${field} ${show(error.data)} is not an id.`, { pointer, hint: "Ids are impl-N or impl-N.M, without leading zeros." });
+      ? problem("third-level", `${field} ${show(error.data)} has a third level; two are the most.`, {
+          pointer,
+          hint: "Make it impl-N.M.",
+        })
+      : problem("bad-id", `${field} ${show(error.data)} is not an id.`, {
+          pointer,
+          hint: "Ids are impl-N or impl-N.M, without leading zeros.",
+        });
   }
   return problem("wrong-value", `${field} is ${show(error.data)}, which has the wrong form.`, { pointer });
 }
@@ -113,7 +136,9 @@ function propertiesOf(schema: SchemaNode | undefined): Record<string, SchemaNode
 
 function misspeltKeys(value: unknown, schema: SchemaNode, path: string): Problem[] {
   return unknownIn(value, schema, path, (key, near, pointer) =>
-    near === undefined ? undefined : problem("misspelt-key", `${key}: did you mean ${near}?`, { pointer, hint: "Rename the key." }),
+    near === undefined
+      ? undefined
+      : problem("misspelt-key", `${key}: did you mean ${near}?`, { pointer, hint: "Rename the key." }),
   );
 }
 
@@ -149,7 +174,8 @@ function optionalAll(schema: SchemaNode): SchemaNode {
   const copy = structuredClone(schema) as SchemaNode & { required?: string[] };
   const loosen = (node: SchemaNode & { required?: string[] }) => {
     delete node.required;
-    for (const property of Object.values(node.properties ?? {})) loosen(property as SchemaNode & { required?: string[] });
+    for (const property of Object.values(node.properties ?? {}))
+      loosen(property as SchemaNode & { required?: string[] });
   };
   loosen(copy);
   return copy;

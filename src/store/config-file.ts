@@ -10,7 +10,8 @@ export type ReadConfig = { ok: Config; written: WrittenConfig } | { problems: Pr
 
 /** Settings from the file's text and the environment (`COX_CONCURRENCY=2`, `COX_LEDGER_DURABILITY=process`), which wins. */
 export function readConfig(text: string, environment: Record<string, string | undefined> = {}): ReadConfig {
-  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) return { problems: [problem("bad-config", "The settings have more than 64 kB.")] };
+  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES)
+    return { problems: [problem("bad-config", "The settings have more than 64 kB.")] };
   const lines = new LineCounter();
   // The library's own check for duplicate keys is quadratic; sizes are bounded above, and the check stays on.
   const document = parseDocument(text.replace(/^\ufeff/, ""), { lineCounter: lines, uniqueKeys: true, version: "1.2" });
@@ -19,13 +20,18 @@ export function readConfig(text: string, environment: Record<string, string | un
     return { line, column: col };
   };
   if (document.errors.length > 0) {
-    return { problems: document.errors.map((error) => problem("bad-config", firstLine(error.message), place(error.pos[0]))) };
+    return {
+      problems: document.errors.map((error) => problem("bad-config", firstLine(error.message), place(error.pos[0]))),
+    };
   }
   let aliases = false;
   visit(document, (_key, node) => {
     if (isAlias(node)) aliases = true;
   });
-  if (aliases) return { problems: [problem("bad-config", "Aliases (*name) are not used in settings.", { hint: "Write the value out." })] };
+  if (aliases)
+    return {
+      problems: [problem("bad-config", "Aliases (*name) are not used in settings.", { hint: "Write the value out." })],
+    };
 
   const written = withoutEmptySections(document.toJS() ?? {}, ConfigSchema as unknown as SchemaNode);
   const fromEnvironment = environmentSettings(environment);
@@ -33,7 +39,10 @@ export function readConfig(text: string, environment: Record<string, string | un
   if ("problems" in checked) {
     return {
       problems: checked.problems.map((found) => {
-        const path = (found.pointer ?? "").split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+        const path = (found.pointer ?? "")
+          .split("/")
+          .slice(1)
+          .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
         if (has(fromEnvironment, path)) return fromVariable(found, path);
         const node = path.length > 0 ? document.getIn(path, true) : undefined;
         const range = (node as { range?: [number, number, number] } | undefined)?.range;
@@ -79,8 +88,12 @@ function defaultsOf(schema: SchemaNode): unknown {
 /** A section whose lines are all comments is empty, which YAML calls null. */
 function withoutEmptySections(written: unknown, schema: SchemaNode): unknown {
   if (!isObject(written)) return written;
-  const sections = Object.entries(written).filter(([key, value]) => !(value === null && ownOf(schema.properties, key)?.properties));
-  return Object.fromEntries(sections.map(([key, value]) => [key, withoutEmptySections(value, ownOf(schema.properties, key) ?? {})]));
+  const sections = Object.entries(written).filter(
+    ([key, value]) => !(value === null && ownOf(schema.properties, key)?.properties),
+  );
+  return Object.fromEntries(
+    sections.map(([key, value]) => [key, withoutEmptySections(value, ownOf(schema.properties, key) ?? {})]),
+  );
 }
 
 function ownOf<T>(record: Record<string, T> | undefined, key: string): T | undefined {
@@ -120,8 +133,13 @@ function environmentSettings(environment: Record<string, string | undefined>): R
 
 function fromText(value: string, schema: SchemaNode): unknown {
   const types = [schema.type, ...(schema.anyOf ?? []).map((option) => option.type)];
-  if (types.includes("array")) return value.split(",").map((part) => part.trim()).filter(Boolean);
-  if ((types.includes("number") || types.includes("integer")) && value.trim() !== "" && !Number.isNaN(Number(value))) return Number(value);
+  if (types.includes("array"))
+    return value
+      .split(",")
+      .map((part) => part.trim())
+      .filter(Boolean);
+  if ((types.includes("number") || types.includes("integer")) && value.trim() !== "" && !Number.isNaN(Number(value)))
+    return Number(value);
   if (types.includes("boolean") && /^(true|false)$/.test(value)) return value === "true";
   return value;
 }
@@ -130,7 +148,12 @@ function merge(base: unknown, over: unknown): unknown {
   if (!isObject(base) || !isObject(over)) return over ?? base;
   const result: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) {
-    Object.defineProperty(result, key, { value: merge(result[key], value), enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(result, key, {
+      value: merge(result[key], value),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
   }
   return result;
 }

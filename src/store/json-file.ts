@@ -17,7 +17,11 @@ export type ParsedJson =
 /** Parses one object from bytes; all problems at once, each with line and column. */
 export function parseJson(bytes: Buffer): ParsedJson {
   if (bytes.length > MAX_BYTES) {
-    return wrong(problem("too-large", `The file has ${bytes.length} bytes; 1 MiB is the most.`, { hint: "Put long texts into files and name them." }));
+    return wrong(
+      problem("too-large", `The file has ${bytes.length} bytes; 1 MiB is the most.`, {
+        hint: "Put long texts into files and name them.",
+      }),
+    );
   }
   let text: string;
   try {
@@ -35,7 +39,13 @@ export function parseJson(bytes: Buffer): ParsedJson {
     return syntaxProblem(text);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return wrong(problem("not-an-object", "The file must hold one JSON object.", { hint: 'At least {"title": "…"}.', line: 1, column: 1 }));
+    return wrong(
+      problem("not-an-object", "The file must hold one JSON object.", {
+        hint: 'At least {"title": "…"}.',
+        line: 1,
+        column: 1,
+      }),
+    );
   }
   const problems = keyProblems(text);
   return problems.length > 0 ? { problems: fewOf(problems), unfinished: false } : { ok: value as Json, text };
@@ -54,7 +64,9 @@ const MOST_TOLD = 100;
 
 function fewOf(problems: Problem[]): Problem[] {
   const rest = problems.length - MOST_TOLD;
-  return rest <= 0 ? problems : [...problems.slice(0, MOST_TOLD), problem("wrong-value", `There are ${rest} problems more.`)];
+  return rest <= 0
+    ? problems
+    : [...problems.slice(0, MOST_TOLD), problem("wrong-value", `There are ${rest} problems more.`)];
 }
 
 /**
@@ -96,21 +108,29 @@ function syntaxProblem(text: string): ParsedJson {
   const end = text.trimEnd().length;
   const message = `The file is not valid JSON: ${found === "" ? "it ends" : `${nameOf(found)} stands`} where ${expected} is expected.`;
   const place = lineAndColumn(text, Math.min(offset, end));
-  return { problems: [problem("not-json", message, { ...place, hint: hintFor(text, offset) })], unfinished: found === "" };
+  return {
+    problems: [problem("not-json", message, { ...place, hint: hintFor(text, offset) })],
+    unfinished: found === "",
+  };
 }
 
 function nameOf(character: string): string {
   if (character === "\n" || character === "\r") return "a line break";
   if (character === "\t") return "a tab";
   const code = character.charCodeAt(0);
-  return code < 32 || code === 127 ? `the control character ${code}` : character === '"' ? "a double quote" : `"${character}"`;
+  return code < 32 || code === 127
+    ? `the control character ${code}`
+    : character === '"'
+      ? "a double quote"
+      : `"${character}"`;
 }
 
 function hintFor(text: string, offset: number): string {
   const found = text.charAt(offset);
   if (found === "'" || found === "\u201c" || found === "\u201d") return "JSON knows only straight double quotes.";
   if (found === "/" || found === "#") return "JSON has no comments.";
-  if ((found === "}" || found === "]") && /,\s*$/.test(text.slice(Math.max(0, offset - 200), offset))) return "Remove the comma before it.";
+  if ((found === "}" || found === "]") && /,\s*$/.test(text.slice(Math.max(0, offset - 200), offset)))
+    return "Remove the comma before it.";
   if (found === "\n" || found === "\r") return "Close the text, or write \\n for a line break in it.";
   return found === "" ? "Write the rest." : "Mend it here.";
 }
@@ -126,8 +146,15 @@ function keyProblems(text: string): Problem[] {
       const wrong = FORBIDDEN.has(key) || keys?.has(key);
       if (wrong) {
         const place = { pointer: pointerOf([...pathTo(), key]), line: line + 1, column: character + 1 };
-        if (FORBIDDEN.has(key)) problems.push(problem("forbidden-key", `The key ${key} is not allowed.`, { ...place, hint: "Remove it." }));
-        else problems.push(problem("duplicate-key", `The key ${JSON.stringify(key)} stands twice in one object.`, { ...place, hint: "Keep one of them." }));
+        if (FORBIDDEN.has(key))
+          problems.push(problem("forbidden-key", `The key ${key} is not allowed.`, { ...place, hint: "Remove it." }));
+        else
+          problems.push(
+            problem("duplicate-key", `The key ${JSON.stringify(key)} stands twice in one object.`, {
+              ...place,
+              hint: "Keep one of them.",
+            }),
+          );
       }
       keys?.add(key);
     },

@@ -136,7 +136,8 @@ export class Scanner {
     const before = this.seen.get(path);
     const full = join(this.workspace, path);
     const stat = mayLook(full);
-    if (stat === "no") return before?.signature === UNREADABLE ? undefined : { path, place, is: "irregular", what: UNREADABLE };
+    if (stat === "no")
+      return before?.signature === UNREADABLE ? undefined : { path, place, is: "irregular", what: UNREADABLE };
     if (!stat) return before ? { path, place, is: "gone" } : undefined;
     if (!stat.isFile()) {
       const what = kindOf(stat);
@@ -209,7 +210,8 @@ export function readRegular(path: string): { content: Buffer; signature: string 
     if (!before.isFile() || before.size > MAX_BYTES) return undefined;
     const buffer = Buffer.alloc(before.size);
     let length = 0;
-    for (let got = -1; got !== 0 && length < buffer.length; length += got) got = readSync(fd, buffer, length, buffer.length - length, length);
+    for (let got = -1; got !== 0 && length < buffer.length; length += got)
+      got = readSync(fd, buffer, length, buffer.length - length, length);
     // The state before reading: what is written meanwhile shows as a change at the next look.
     const signature = sign(before) + (Date.now() - before.ctimeMs < YOUNG_MS ? YOUNG : "");
     return { content: buffer.subarray(0, length), signature };

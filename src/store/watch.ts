@@ -20,7 +20,10 @@ export function watchWorkspace(workspace: string, hint: (path: string) => void, 
     atomic: false,
     ignored: (path) => {
       const name = inside(path);
-      return (name.startsWith(`${RUN}/`) && name !== `${RUN}/trust.json`) || /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name);
+      return (
+        (name.startsWith(`${RUN}/`) && name !== `${RUN}/trust.json`) ||
+        /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name)
+      );
     },
   });
   watcher.on("all", (_event, path) => hint(inside(path)));

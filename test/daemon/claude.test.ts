@@ -7,7 +7,16 @@ import { after, before, test, type TestContext } from "node:test";
 import type { ResponseFile } from "../../src/model/attempt.ts";
 import type { Task } from "../../src/model/task.ts";
 import { installedClaude, newPlace, until, userEnvironment, type Place } from "../support/claude-attempt.ts";
-import { hang, httpError, startMessagesApi, text, toolUse, usageLimit, type MessagesApi, type Script } from "../support/messages-api.ts";
+import {
+  hang,
+  httpError,
+  startMessagesApi,
+  text,
+  toolUse,
+  usageLimit,
+  type MessagesApi,
+  type Script,
+} from "../support/messages-api.ts";
 
 const claude = installedClaude();
 const skip = claude ? false : "there is no Claude Code package for this platform";
@@ -23,7 +32,11 @@ interface Scene {
 }
 
 /** A repository with one active session, a daemon that is not started yet, and a scripted service. */
-async function scene(t: TestContext, script: Script, more: { config?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Scene> {
+async function scene(
+  t: TestContext,
+  script: Script,
+  more: { config?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<Scene> {
   const place = await newPlace();
   const api = await startMessagesApi(script);
   const daemons: ChildProcess[] = [];
@@ -38,7 +51,8 @@ async function scene(t: TestContext, script: Script, more: { config?: string; en
     await place.remove();
   });
   const env = { ...userEnvironment(place, api.url), ...more.env };
-  const git = (...args: string[]) => execFileSync("git", ["-c", "user.name=Ada", "-c", "user.email=ada@localhost", ...args], { cwd: place.cwd, env });
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=Ada", "-c", "user.email=ada@localhost", ...args], { cwd: place.cwd, env });
   git("init", "-q");
   writeFileSync(join(place.cwd, "CLAUDE.md"), "Always answer in verse.\n");
   git("add", ".");
@@ -47,7 +61,10 @@ async function scene(t: TestContext, script: Script, more: { config?: string; en
   mkdirSync(join(workspace, "WFS-real", ".task"), { recursive: true });
   mkdirSync(join(workspace, "inbox"));
   writeFileSync(join(workspace, ".active-WFS-real"), "");
-  writeFileSync(join(workspace, "config.yaml"), `agent:\n  claude: ${JSON.stringify(claude ?? "claude")}\n${more.config ?? ""}`);
+  writeFileSync(
+    join(workspace, "config.yaml"),
+    `agent:\n  claude: ${JSON.stringify(claude ?? "claude")}\n${more.config ?? ""}`,
+  );
   const read = (path: string) => JSON.parse(readFileSync(join(workspace, "WFS-real", path), "utf8")) as unknown;
   return {
     place,
@@ -84,9 +101,15 @@ before(() => (leftover = process.env["ANTHROPIC_API_KEY"]));
 after(() => assert.equal(process.env["ANTHROPIC_API_KEY"], leftover));
 
 test("a dropped file becomes a change in the repository, with its cost on record", { skip }, async (t) => {
-  const at = await scene(t, [toolUse("Write", { file_path: "hello.txt", content: "hello\n" }), text("I wrote hello.txt.")]);
+  const at = await scene(t, [
+    toolUse("Write", { file_path: "hello.txt", content: "hello\n" }),
+    text("I wrote hello.txt."),
+  ]);
   at.daemon();
-  writeFileSync(join(at.workspace, "inbox", "hello.json"), '{"title": "Write hello.txt", "context": {"acceptance": ["hello.txt exists"]}}');
+  writeFileSync(
+    join(at.workspace, "inbox", "hello.json"),
+    '{"title": "Write hello.txt", "context": {"acceptance": ["hello.txt exists"]}}',
+  );
   await until(statusIs(at, "impl-1", "completed"), "the task to be completed");
   assert.equal(readFileSync(join(at.place.cwd, "hello.txt"), "utf8"), "hello\n");
   const answer = at.response("impl-1-a1");
@@ -98,14 +121,20 @@ test("a dropped file becomes a change in the repository, with its cost on record
   const asked = JSON.stringify(at.api.requests[0]);
   assert.match(asked, /Write hello\.txt/);
   assert.match(asked, /Always answer in verse/);
-  const log = execFileSync("git", ["log", "--format=%s %(trailers:key=Cox-Cost-USD,valueonly)", "refs/cox/ledger"], { cwd: at.place.cwd, encoding: "utf8" });
+  const log = execFileSync("git", ["log", "--format=%s %(trailers:key=Cox-Cost-USD,valueonly)", "refs/cox/ledger"], {
+    cwd: at.place.cwd,
+    encoding: "utf8",
+  });
   assert.match(log, /WFS-real impl-1: active -> completed 0\.\d+/);
   assert.ok(existsSync(join(at.workspace, "WFS-real", "messages", "impl-1-a1.jsonl")));
   assert.match(readFileSync(join(at.workspace, "WFS-real", ".chat", "chat-impl-1-a1.md"), "utf8"), /hello\.txt/);
 });
 
 test("an agent in mid tool call outlives its daemon, and the next daemon collects the result", { skip }, async (t) => {
-  const at = await scene(t, [toolUse("Bash", { command: "while [ ! -e go ]; do sleep 0.05; done; echo done > out.txt" }), text("Finished.")]);
+  const at = await scene(t, [
+    toolUse("Bash", { command: "while [ ! -e go ]; do sleep 0.05; done; echo done > out.txt" }),
+    text("Finished."),
+  ]);
   const first = at.daemon();
   writeFileSync(join(at.workspace, "inbox", "wait.json"), '{"title": "Wait for go"}');
   await until(statusIs(at, "impl-1", "active"), "the task to be active");
@@ -124,7 +153,9 @@ test("an agent in mid tool call outlives its daemon, and the next daemon collect
 });
 
 test("a refused key blocks the task at once and says what to do", { skip }, async (t) => {
-  const at = await scene(t, [httpError(401, { type: "error", error: { type: "authentication_error", message: "invalid x-api-key" } })]);
+  const at = await scene(t, [
+    httpError(401, { type: "error", error: { type: "authentication_error", message: "invalid x-api-key" } }),
+  ]);
   at.daemon();
   writeFileSync(join(at.workspace, "inbox", "a.json"), '{"title": "Anything"}');
   await until(statusIs(at, "impl-1", "blocked"), "the task to be blocked");
@@ -149,10 +180,16 @@ test("a usage limit uses no attempt: the task waits until the reset, then goes o
   let limited = true;
   const script: Script = () => (limited ? usageLimit(resetsAt) : text("Done after the limit."));
   const login: NodeJS.ProcessEnv = { CLAUDE_CODE_OAUTH_TOKEN: "not-a-token" };
-  const at = await scene(t, script, { config: "retry:\n  usage_margin: 1s\n", env: { ...login, ANTHROPIC_API_KEY: undefined } });
+  const at = await scene(t, script, {
+    config: "retry:\n  usage_margin: 1s\n",
+    env: { ...login, ANTHROPIC_API_KEY: undefined },
+  });
   at.daemon();
   writeFileSync(join(at.workspace, "inbox", "a.json"), '{"title": "Anything"}');
-  await until(() => statusIs(at, "impl-1", "pending")() && at.task("impl-1").execution.reason === "usage-limit", "the task to be parked");
+  await until(
+    () => statusIs(at, "impl-1", "pending")() && at.task("impl-1").execution.reason === "usage-limit",
+    "the task to be parked",
+  );
   const parked = at.task("impl-1").execution;
   assert.equal(parked.attempts, 0);
   assert.equal(parked.next_attempt_at, new Date((resetsAt + 1) * 1000).toISOString());
@@ -161,16 +198,20 @@ test("a usage limit uses no attempt: the task waits until the reset, then goes o
   assert.equal(at.task("impl-1").execution.attempts, 1);
 });
 
-test("a task set back to pending while its agent waits for the service starts anew, and nothing of the old run is left", { skip }, async (t) => {
-  let calls = 0;
-  const at = await scene(t, () => (++calls === 1 ? hang() : text("Done.")));
-  at.daemon();
-  writeFileSync(join(at.workspace, "inbox", "a.json"), '{"title": "Anything"}');
-  await until(() => calls === 1, "the first call");
-  const file = join(at.workspace, "WFS-real", ".task", "impl-1.json");
-  const old = at.task("impl-1").execution.last_attempt?.run_id ?? "";
-  writeFileSync(file, readFileSync(file, "utf8").replace('"status": "active"', '"status": "pending"'));
-  await until(statusIs(at, "impl-1", "completed"), "the task to be completed");
-  assert.equal(at.task("impl-1").execution.attempts, 2);
-  assert.equal(marked(old), 0);
-});
+test(
+  "a task set back to pending while its agent waits for the service starts anew, and nothing of the old run is left",
+  { skip },
+  async (t) => {
+    let calls = 0;
+    const at = await scene(t, () => (++calls === 1 ? hang() : text("Done.")));
+    at.daemon();
+    writeFileSync(join(at.workspace, "inbox", "a.json"), '{"title": "Anything"}');
+    await until(() => calls === 1, "the first call");
+    const file = join(at.workspace, "WFS-real", ".task", "impl-1.json");
+    const old = at.task("impl-1").execution.last_attempt?.run_id ?? "";
+    writeFileSync(file, readFileSync(file, "utf8").replace('"status": "active"', '"status": "pending"'));
+    await until(statusIs(at, "impl-1", "completed"), "the task to be completed");
+    assert.equal(at.task("impl-1").execution.attempts, 2);
+    assert.equal(marked(old), 0);
+  },
+);

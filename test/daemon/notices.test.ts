@@ -20,7 +20,17 @@ const task = (reason?: string): Task => ({
 });
 
 const blocked = (reason: string) => ({
-  changes: [{ of: "task" as const, session: "WFS-a", id: "impl-1", from: "active" as const, to: "blocked" as const, by: "daemon" as const, after: task(reason) }],
+  changes: [
+    {
+      of: "task" as const,
+      session: "WFS-a",
+      id: "impl-1",
+      from: "active" as const,
+      to: "blocked" as const,
+      by: "daemon" as const,
+      after: task(reason),
+    },
+  ],
   effects: [],
 });
 

@@ -28,6 +28,11 @@ test("each finished attempt is one line in its month's file", async (t) => {
   await appendMetrics(folder, [line("2026-10-31T23:59:59.999Z", 1), line("2026-11-01T00:00:00.000Z", 2)]);
   await appendMetrics(folder, [line("2026-11-02T00:00:00.000Z", 3)]);
   assert.deepEqual(readdirSync(join(folder, "metrics")), ["2026-10.jsonl", "2026-11.jsonl"]);
-  const november = readFileSync(join(folder, "metrics", "2026-11.jsonl"), "utf8").trimEnd().split("\n");
-  assert.deepEqual(november.map((text) => (JSON.parse(text) as MetricsLine).attempt), [2, 3]);
+  const november = readFileSync(join(folder, "metrics", "2026-11.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n");
+  assert.deepEqual(
+    november.map((text) => (JSON.parse(text) as MetricsLine).attempt),
+    [2, 3],
+  );
 });

@@ -281,8 +281,7 @@ test("paths: relative to the repository, concrete, and inside it", () => {
     assert.deepEqual(told(fine), [], fine);
   for (const out of ["../x", "src/../../x", "/etc/passwd", "~/x", "C:\\x", "a\\..\\..\\b"])
     assert.deepEqual(told(out), ["path-escapes /paths"], out);
-  for (const wild of ["src/*.ts", "src/?.ts", "**"])
-    assert.deepEqual(told(wild), ["path-wildcard /paths"], wild);
+  for (const wild of ["src/*.ts", "src/?.ts", "**"]) assert.deepEqual(told(wild), ["path-wildcard /paths"], wild);
   assert.deepEqual(told("../a;ok;/b;*"), ["path-escapes /paths", "path-escapes /paths", "path-wildcard /paths"]);
 });
 

@@ -49,10 +49,12 @@ async function repositoryFor(
   }
   // With the person's own configuration (name of the first branch, templates), and without the GIT_* of the surroundings.
   const { simpleGit } = await import("simple-git");
-  const failed = await simpleGit(dir).init().then(
-    () => undefined,
-    (error: Error) => error.message.trim(),
-  );
+  const failed = await simpleGit(dir)
+    .init()
+    .then(
+      () => undefined,
+      (error: Error) => error.message.trim(),
+    );
   if (failed !== undefined)
     return {
       trouble: {
