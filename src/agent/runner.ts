@@ -1,6 +1,6 @@
 /** What every kind of agent has in common: what is started, and what is read when it has ended. SPEC section 6. */
 import type { AttemptEnd } from "../model/attempt.ts";
-import type { SessionId, TaskId, RunId } from "../model/ids.ts";
+import type { RunId, SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
 

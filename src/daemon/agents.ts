@@ -1,38 +1,29 @@
 /** The agents that live: started, followed, limited in time, stopped, and found again after a restart. SPEC section 6. */
-import { readFile, rm, stat } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import writeFileAtomic from "write-file-atomic";
 import { commandRunner } from "../agent/command.ts";
 import { claudeRunner } from "../agent/claude.ts";
-import { cpuTicks, withMarker } from "../agent/proc-table.ts";
-import {
-  capOutput,
-  findRun,
-  readRun,
-  startProcess,
-  stopRun,
-  sweep,
-  tail,
-  type RunningProcess,
-} from "../agent/process.ts";
+import { findRun, readRun, startProcess, stopRun, sweep, type RunningProcess } from "../agent/process.ts";
 import { agentEnvironment } from "../agent/environment.ts";
 import { gatesMarker, runGates } from "../agent/gates.ts";
 import { Leftovers } from "../agent/leftovers.ts";
-import type { AttemptRequest, Progress, Runner, RunOutput } from "../agent/runner.ts";
+import type { AttemptRequest, Runner, RunOutput } from "../agent/runner.ts";
 import { scriptedRunner } from "../agent/scripted.ts";
 import type { Event } from "../machine/event.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
-import type { Role, RunnerKind } from "../model/role.ts";
-import type { Task } from "../model/task.ts";
+import type { RunnerKind } from "../model/role.ts";
 import { formatDuration, parseDuration, toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
+import { describe, requestFor, responseOf, type Live } from "./live.ts";
 import { keepTranscript } from "./transcripts.ts";
+import { look, watchSilence } from "./vigil.ts";
 import type { Workspace } from "./workspace.ts";
 
 const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
@@ -43,7 +34,6 @@ const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
 
 const FOLLOW_MS = 500;
 const DESCRIBE_MS = 200;
-const SILENCE_CHECK_MS = 5000;
 const RETRY_START_MS = 2000;
 /** In the run's folder: why it is being stopped. */
 const STOP_FILE = "stop";
@@ -51,23 +41,7 @@ const STOP_REASONS: readonly StopReason[] = ["cancelled", "requeued", "deleted",
 /** What says nothing about the task: the machine is short of something. */
 const PASSING = new Set(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM", "ENOSPC", "EDQUOT", "EROFS", "EIO"]);
 const NOT_STARTED: Failure = { class: "unknown", message: "It was stopped before it had been started." };
-const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 const MAX_READ_BYTES = 32 * 1024 * 1024;
-
-interface Live {
-  run: Run;
-  task: Task;
-  role: Role;
-  runner: Runner;
-  runDir: string;
-  progress: Progress;
-  read: number;
-  /** The first reason wins. */
-  stopping?: StopReason;
-  /** Resolves when it shall stop. */
-  told: PromiseWithResolvers<void>;
-  timers: NodeJS.Timeout[];
-}
 
 /** Tells what happens through `report`; the response of an ended attempt is in {@link Agents.responses}. */
 export class Agents {
@@ -97,13 +71,13 @@ export class Agents {
     const live = await this.prepare(run);
     if (!live) return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
     try {
-      const request = await this.request(live);
+      const request = await requestFor(this.workspace, live);
       const started = await this.launch(live, request);
       if (!started) return;
       failpoint("after-started");
       this.follow(live, started);
       if (live.stopping) await this.end(live);
-      live.timers.push(setTimeout(() => void this.describe(live, request.cwd), DESCRIBE_MS));
+      live.timers.push(setTimeout(() => void describe(live, request.cwd), DESCRIBE_MS));
     } catch (error) {
       this.finish(live, {
         ...NO_FACTS,
@@ -272,93 +246,18 @@ export class Agents {
     return live;
   }
 
-  private async request(live: Live): Promise<AttemptRequest> {
-    const { run, task, role, runDir } = live;
-    const { config, repository, folder } = this.workspace;
-    const promptFile = join(folder, at.prompt(run.session, attemptName(run.id, run.attempt)));
-    const budget = config.budget.task_usd;
-    return {
-      session: run.session,
-      task:
-        budget && !task.execution.budget_usd ? { ...task, execution: { ...task.execution, budget_usd: budget } } : task,
-      attempt: run.attempt,
-      runId: run.runId,
-      role,
-      prompt: role.runner === "command" ? "" : await readFile(promptFile, "utf8"),
-      promptFile,
-      responseFile: join(runDir, "response.json"),
-      cwd: repository,
-      runDir,
-      repository,
-      settings: {
-        claude: config.agent.claude,
-        permissionMode: config.agent.permission_mode,
-        trustProjectSettings: config.trust_project_settings,
-        env: config.agent.env,
-        deny: config.agent.deny,
-        ...(config.agent.model ? { model: config.agent.model } : {}),
-        ...(config.agent.fallback_model ? { fallbackModel: config.agent.fallback_model } : {}),
-      },
-      userEnv: process.env,
-    };
-  }
-
-  /** For `cox status` and `cox logs`: of what is over in a moment they need none. */
-  private async describe(live: Live, cwd: string): Promise<void> {
-    const { session, id: task, attempt, runId, role, startedAt } = live.run;
-    const about = { session, task, attempt, runId, role, runner: live.role.runner, startedAt, cwd };
-    await writeFileAtomic(join(live.runDir, "request.json"), `${JSON.stringify(about)}\n`, { fsync: false }).catch(
-      () => {},
-    );
-  }
-
   private follow(live: Live, process: RunningProcess): void {
     const { run, role, task } = live;
     this.workspace.identities.set(run.runId, process.identity);
     const limit = parseDuration(task.execution.timeout ?? role.timeout ?? this.workspace.config.agent.timeout) ?? 0;
     const left = Math.max(0, toMs(run.startedAt) + limit - Date.now());
     // Longer timers than 24 days would fire at once; nobody waits that long for one attempt.
-    live.timers.push(setTimeout(() => void this.stop(run, "timeout"), Math.min(left, 2 ** 31 - 1)));
-    live.timers.push(setInterval(() => void this.look(live), FOLLOW_MS));
-    live.timers.push(this.watchSilence(live));
+    const stop = (why: StopReason) => this.stop(run, why);
+    live.timers.push(setTimeout(() => void stop("timeout"), Math.min(left, 2 ** 31 - 1)));
+    live.timers.push(setInterval(() => void look(live, stop), FOLLOW_MS));
+    const silence = () => parseDuration(this.workspace.config.agent.silence) ?? 0;
+    live.timers.push(watchSilence(live, silence, stop));
     void process.ended.then(() => this.ended(live));
-  }
-
-  private async look(live: Live): Promise<void> {
-    const file = join(live.runDir, "stdout");
-    const { lines, next } = await tail(file, live.read).catch(() => ({ lines: [], next: live.read }));
-    if (next === live.read || !this.live.has(taskKey(live.run.session, live.run.id))) return;
-    live.read = next;
-    live.progress = live.runner.follow(live.progress, lines);
-    await writeFileAtomic(join(live.runDir, "progress.json"), `${JSON.stringify(live.progress)}\n`, {
-      fsync: false,
-    }).catch(() => {});
-    const capped = await capOutput(live.runDir, MAX_OUTPUT_BYTES).catch(() => ({ over: false }));
-    if (capped.over) await this.stop(live.run, "stalled");
-  }
-
-  /** No output and no CPU in all its processes for the set time. */
-  private watchSilence(live: Live): NodeJS.Timeout {
-    let lastSign = Date.now();
-    let before = "";
-    return setInterval(() => {
-      void (async () => {
-        const sizes = await Promise.all(
-          ["stdout", "stderr"].map((name) =>
-            stat(join(live.runDir, name)).then(
-              (found) => found.size,
-              () => 0,
-            ),
-          ),
-        );
-        const ticks = await cpuTicks(await withMarker(live.run.runId));
-        const now = `${sizes.join(" ")} ${ticks}`;
-        if (now !== before) lastSign = Date.now();
-        before = now;
-        const limit = parseDuration(this.workspace.config.agent.silence) ?? 0;
-        if (Date.now() - lastSign > limit) await this.stop(live.run, "stalled");
-      })().catch(() => {});
-    }, SILENCE_CHECK_MS);
   }
 
   private ended(live: Live): void {
@@ -475,24 +374,4 @@ export class Agents {
   private grace(): number {
     return parseDuration(this.workspace.config.agent.stop_grace) ?? 0;
   }
-}
-
-function responseOf(run: Run, end: AttemptEnd, durationMs: number): ResponseFile {
-  const { agent_session, cost_usd, tokens, turns, model, permission_denials } = end;
-  return {
-    task: run.id,
-    attempt: run.attempt,
-    run_id: run.runId,
-    agent_session,
-    outcome: end.outcome,
-    result: end.result,
-    ...(end.outcome === "success" && end.structured !== undefined ? { structured: end.structured } : {}),
-    ...(end.outcome === "failure" ? { error: end.error } : {}),
-    cost_usd,
-    tokens,
-    turns,
-    duration_ms: durationMs,
-    model,
-    permission_denials,
-  };
 }

@@ -2,7 +2,6 @@
  * The loop: look, decide, record, act. One batch at a time; what happens meanwhile waits for the next, so that many
  * transitions share one write to disk and ledger.
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
@@ -17,7 +16,9 @@ import { unreachable } from "../model/unreachable.ts";
 import { at, RUN, WORKSPACE } from "../store/paths.ts";
 import { statSync } from "node:fs";
 import type { Found } from "../store/scan.ts";
+import { headCommit } from "../ledger/head.ts";
 import { Agents } from "./agents.ts";
+import { Alarm } from "./alarm.ts";
 import { subjectOf } from "./entries.ts";
 import { failpoint } from "./failpoint.ts";
 import { metricsOf } from "./measure.ts";
@@ -55,11 +56,8 @@ export class Loop {
   private unrecorded: Observation | undefined;
   private readonly hints = new Set<string>();
   private readonly starting = new Set<Promise<void>>();
-  private awake: (() => void) | undefined;
-  private stirred = false;
+  private readonly alarm = new Alarm();
   private scanDue = true;
-  private alarm: NodeJS.Timeout | undefined;
-  private alarmAt = Number.POSITIVE_INFINITY;
   private wakeAt = Number.POSITIVE_INFINITY;
   private idleSince = performance.now();
   private tidied = true;
@@ -76,12 +74,12 @@ export class Loop {
   /** Something that may have changed on disk. */
   hint(path: string): void {
     this.hints.add(path);
-    this.stir();
+    this.alarm.stir();
   }
 
   tell(event: Event): void {
     this.events.push(event);
-    this.stir();
+    this.alarm.stir();
   }
 
   /** Runs until drained, or with `once` until nothing is left to do. Returns the exit code. */
@@ -101,7 +99,7 @@ export class Loop {
       }
     } finally {
       clearInterval(rescan);
-      clearTimeout(this.alarm);
+      this.alarm.clear();
       this.agents.leave();
       await Promise.all(this.starting);
       await this.agents.settled();
@@ -337,12 +335,12 @@ export class Loop {
       if (file.path.endsWith("/workflow-session.json")) await this.setAside(file.path, now);
     }
     for (const session of views) this.viewsDue.add(session);
-    if (views.size > 0) this.stir();
-    if (next !== undefined) this.setAlarm(next);
-    if (this.observer.restless) this.setAlarm(now + SOON_MS);
-    for (const { at: due } of this.pages.behind) this.setAlarm(now + Math.max(0, due - performance.now()));
-    if (Number.isFinite(this.wakeAt)) this.setAlarm(this.wakeAt);
-    if (!this.tidied) this.setAlarm(now + QUIET_MS);
+    if (views.size > 0) this.alarm.stir();
+    if (next !== undefined) this.alarm.set(next);
+    if (this.observer.restless) this.alarm.set(now + SOON_MS);
+    for (const { at: due } of this.pages.behind) this.alarm.set(now + Math.max(0, due - performance.now()));
+    if (Number.isFinite(this.wakeAt)) this.alarm.set(this.wakeAt);
+    if (!this.tidied) this.alarm.set(now + QUIET_MS);
   }
 
   private readonly viewsDue = new Set<SessionId>();
@@ -358,7 +356,7 @@ export class Loop {
 
   private async setAside(path: string, now: number): Promise<void> {
     this.events.push(...(await setAside(this.workspace, path, now)));
-    this.stir();
+    this.alarm.stir();
   }
 
   private async reload(what: Observation["reload"], observed: Observation): Promise<void> {
@@ -375,7 +373,7 @@ export class Loop {
 
   private rescan(): void {
     this.scanDue = true;
-    this.stir();
+    this.alarm.stir();
   }
 
   private later(work: Promise<void>): void {
@@ -383,7 +381,7 @@ export class Loop {
     this.starting.add(watched);
     void watched.finally(() => {
       this.starting.delete(watched);
-      this.stir();
+      this.alarm.stir();
     });
   }
 
@@ -415,28 +413,8 @@ export class Loop {
     return this.workspace.held.all().length > 0 ? 1 : 0;
   }
 
-  private stir(): void {
-    this.stirred = true;
-    this.awake?.();
-  }
-
-  private setAlarm(atMs: number): void {
-    if (atMs >= this.alarmAt && this.alarmAt > Date.now()) return;
-    clearTimeout(this.alarm);
-    this.alarmAt = atMs;
-    const wait = Math.min(Math.max(1, atMs - Date.now()), MOST_SLEEP_MS);
-    this.alarm = setTimeout(() => {
-      this.alarmAt = Number.POSITIVE_INFINITY;
-      this.stir();
-    }, wait);
-  }
-
   private async sleep(): Promise<void> {
-    if (!this.stirred) {
-      await new Promise<void>((resolve) => (this.awake = resolve));
-      this.awake = undefined;
-    }
-    this.stirred = false;
+    await this.alarm.sleep();
     if (!this.tidied && this.isQuiet() && this.events.length === 0) {
       this.tidied = true;
       void this.workspace.ledger
@@ -448,22 +426,7 @@ export class Loop {
 }
 
 const QUIET_MS = 1000;
-const MOST_SLEEP_MS = 3_600_000;
 
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-/** The commit of HEAD, from the files alone; null where that needs more (an unborn branch, packed or other refs). */
-async function headCommit(gitDir: string): Promise<string | null> {
-  try {
-    const head = (await readFile(join(gitDir, "HEAD"), "utf8")).trim();
-    if (/^[0-9a-f]{40,64}$/.test(head)) return head;
-    const ref = /^ref: (refs\/[^\0]+)$/.exec(head)?.[1];
-    if (!ref) return null;
-    const commit = (await readFile(join(gitDir, ref), "utf8")).trim();
-    return /^[0-9a-f]{40,64}$/.test(commit) ? commit : null;
-  } catch {
-    return null;
-  }
 }

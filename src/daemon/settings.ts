@@ -64,7 +64,7 @@ export async function loadRoles(
   const roles = new Map<string, Role>();
   for (const role of [...BARE_ROLES, ...(await builtInRoles())]) roles.set(role.name, role);
   const names = await readdir(join(folder, "agents")).catch(() => []);
-  for (const name of names.toSorted()) {
+  for (const name of names.toSorted((a, b) => a.localeCompare(b))) {
     if (isUnfinishedName(name) || !name.endsWith(".md") || name.endsWith(".error.md")) continue;
     const path = `agents/${name}`;
     const file = readRegular(join(folder, path));

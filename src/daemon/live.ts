@@ -1,0 +1,88 @@
+/** An agent that lives, as the daemon knows it: what it was asked, and what its end is told as. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import writeFileAtomic from "write-file-atomic";
+import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
+import type { AttemptEnd, ResponseFile } from "../model/attempt.ts";
+import { attemptName } from "../model/ids.ts";
+import type { Role } from "../model/role.ts";
+import type { Task } from "../model/task.ts";
+import type { Run, StopReason } from "../model/transition.ts";
+import { at } from "../store/paths.ts";
+import type { Workspace } from "./workspace.ts";
+
+export interface Live {
+  run: Run;
+  task: Task;
+  role: Role;
+  runner: Runner;
+  runDir: string;
+  progress: Progress;
+  read: number;
+  /** The first reason wins. */
+  stopping?: StopReason;
+  /** Resolves when it shall stop. */
+  told: PromiseWithResolvers<void>;
+  timers: NodeJS.Timeout[];
+}
+
+/** What the runner needs to know: the settings as they are now. */
+export async function requestFor(workspace: Workspace, live: Live): Promise<AttemptRequest> {
+  const { run, task, role, runDir } = live;
+  const { config, repository, folder } = workspace;
+  const promptFile = join(folder, at.prompt(run.session, attemptName(run.id, run.attempt)));
+  const budget = config.budget.task_usd;
+  return {
+    session: run.session,
+    task:
+      budget && !task.execution.budget_usd ? { ...task, execution: { ...task.execution, budget_usd: budget } } : task,
+    attempt: run.attempt,
+    runId: run.runId,
+    role,
+    prompt: role.runner === "command" ? "" : await readFile(promptFile, "utf8"),
+    promptFile,
+    responseFile: join(runDir, "response.json"),
+    cwd: repository,
+    runDir,
+    repository,
+    settings: {
+      claude: config.agent.claude,
+      permissionMode: config.agent.permission_mode,
+      trustProjectSettings: config.trust_project_settings,
+      env: config.agent.env,
+      deny: config.agent.deny,
+      ...(config.agent.model ? { model: config.agent.model } : {}),
+      ...(config.agent.fallback_model ? { fallbackModel: config.agent.fallback_model } : {}),
+    },
+    userEnv: process.env,
+  };
+}
+
+/** For `cox status` and `cox logs`: of what is over in a moment they need none. */
+export async function describe(live: Live, cwd: string): Promise<void> {
+  const { session, id: task, attempt, runId, role, startedAt } = live.run;
+  const about = { session, task, attempt, runId, role, runner: live.role.runner, startedAt, cwd };
+  await writeFileAtomic(join(live.runDir, "request.json"), `${JSON.stringify(about)}\n`, { fsync: false }).catch(
+    () => {},
+  );
+}
+
+export function responseOf(run: Run, end: AttemptEnd, durationMs: number): ResponseFile {
+  const { agent_session, cost_usd, tokens, turns, model, permission_denials } = end;
+  return {
+    task: run.id,
+    attempt: run.attempt,
+    run_id: run.runId,
+    agent_session,
+    outcome: end.outcome,
+    result: end.result,
+    ...(end.outcome === "success" && end.structured !== undefined ? { structured: end.structured } : {}),
+    ...(end.outcome === "failure" ? { error: end.error } : {}),
+    cost_usd,
+    tokens,
+    turns,
+    duration_ms: durationMs,
+    model,
+    permission_denials,
+  };
+}
