@@ -124,14 +124,7 @@ export class Loop {
   }
 
   private async look(): Promise<Found[]> {
-    if (this.isRemoved()) {
-      this.workspace.log.say(
-        "error",
-        `${WORKSPACE} is gone. Nothing was recorded as deleted; running agents go on. cox restore brings everything back from git, then cox start.`,
-      );
-      this.lost = true;
-      return [];
-    }
+    if (this.noticesRemoval()) return [];
     if (this.scanDue) {
       this.hints.clear();
       const found = await this.workspace.scanner.full();
@@ -148,12 +141,24 @@ export class Loop {
     }
   }
 
+  private noticesRemoval(): boolean {
+    if (!this.isRemoved()) return false;
+    this.workspace.log.say(
+      "error",
+      `${WORKSPACE} is gone. Nothing was recorded as deleted; running agents go on. cox restore brings everything back from git, then cox start.`,
+    );
+    this.lost = true;
+    return true;
+  }
+
   /** Somebody removed all of it, even if one of our own writes has made the folder again. */
   private isRemoved(): boolean {
     const { folder, state } = this.workspace;
     if (!exists(folder)) return true;
     const locked = statSync(join(folder, RUN, "daemon.lock"), { throwIfNoEntry: false }) !== undefined;
-    return !locked && [...state.sessions.keys()].some((session) => !exists(join(folder, session)));
+    // A folder may be one that a page of ours has just made again; a session's file is not.
+    const gone = (session: SessionId) => !statSync(join(folder, at.sessionFile(session)), { throwIfNoEntry: false });
+    return !locked && [...state.sessions.keys()].some(gone);
   }
 
   private async round(found: Found[], starting: boolean): Promise<void> {
@@ -195,6 +200,7 @@ export class Loop {
         const { stale } = outcome;
         // A file that is gone for a moment, as by an editor's save, takes a moment.
         if (tries > 0) await pause(STALE_MS);
+        if (this.noticesRemoval()) return;
         const again = await this.insist(() =>
           this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }),
         );
