@@ -10,9 +10,12 @@ while [ -h "$self" ]; do
   link=$(readlink "$self")
   case $link in /*) self=$link ;; *) self=${self%/*}/$link ;; esac
 done
+# A daemon starts processes all the time, and that takes the longer the larger it is itself: so its heap is kept small.
+heap=--
+for word in "$@"; do [ "$word" = start ] && heap=--max-semi-space-size=2; done
 node=${self%/*}/../node_modules/.bin/node
-[ -x "$node" ] && exec "$node" "$self" "$@"
-command -v node >/dev/null && exec node "$self" "$@"
+[ -x "$node" ] && exec "$node" $heap "$self" "$@"
+command -v node >/dev/null && exec node $heap "$self" "$@"
 echo 'cox: needs Node 24.15 or newer, and there is no node on the PATH: install it (or, in a checkout, run "npm ci")' >&2
 exit 1
 */

@@ -1,22 +1,9 @@
 /** Writing files so that nobody ever reads half of one, and none is lost that was acknowledged. RELIABILITY: atomic write. */
 import { randomUUID } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  fsync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { open } from "node:fs/promises";
+import { constants, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
-import { promisify } from "node:util";
 import { RUN } from "./paths.ts";
 
 export interface FileWrite {
@@ -32,13 +19,10 @@ interface Staged {
   changed: (() => boolean) | undefined;
   from: string;
   to: string;
-  /** null once it is closed. */
-  fd: number | null;
 }
 
 /** Few enough for the limit of open files, and for the loop to go on meanwhile. */
 const TOGETHER = 64;
-const sync = promisify(fsync);
 
 /**
  * Writes each file to a temporary name in `.run/tmp`, syncs, renames, and syncs the folders. A short write (a full
@@ -69,7 +53,7 @@ export function missing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "ENOENT";
 }
 
-// Small writes are done on the spot: a trip to the thread pool and back costs more than they do. Syncing is waited for.
+// Making a file may have to wait for a sync that is under way in the file system's journal: never in the main thread.
 async function writeTogether(workspace: string, writes: readonly FileWrite[], durable: boolean): Promise<string[]> {
   const staged: Staged[] = [];
   const left: string[] = [];
@@ -78,74 +62,67 @@ async function writeTogether(workspace: string, writes: readonly FileWrite[], du
     for (const folder of new Set(writes.map(({ path }) => dirname(join(workspace, path))))) {
       for (const changed of makeFolder(workspace, folder)) folders.add(changed);
     }
-    for (const { path, content, changed } of writes) {
-      const to = join(workspace, path);
-      const from = join(workspace, RUN, "tmp", randomUUID());
-      const fd = openNew(from);
-      staged.push({ path, changed, from, to, fd });
-      writeWhole(fd, content, path);
-      keepMode(fd, to);
-    }
-    if (durable) await allOf(staged.flatMap(({ fd }) => (fd === null ? [] : [sync(fd)])));
+    await allOf(
+      writes.map(({ path, content, changed }) => {
+        const file = { path, changed, from: join(workspace, RUN, "tmp", randomUUID()), to: join(workspace, path) };
+        staged.push(file);
+        return stage(file, content, durable);
+      }),
+    );
     // All are asked before the first is put in place, and each once more at its own moment.
-    const changed = staged.filter((file) => file.changed?.());
-    if (changed.length > 0) {
-      for (const file of staged) {
-        close(file);
-        rmSync(file.from, { force: true });
-      }
+    if (staged.some((file) => file.changed?.())) {
+      await allOf(staged.map(({ from }) => rm(from, { force: true })));
       return staged.map(({ path }) => path);
     }
-    for (const file of staged) {
-      close(file);
-      if (file.changed?.()) {
-        rmSync(file.from);
-        left.push(file.path);
+    for (const { path, changed, from, to } of staged) {
+      if (!changed) {
+        await rename(from, to);
+      } else if (changed()) {
+        rmSync(from);
+        left.push(path);
         continue;
+      } else {
+        renameSync(from, to); // between the look and this there is nothing
       }
-      renameSync(file.from, file.to);
-      folders.add(dirname(file.to));
+      folders.add(dirname(to));
     }
   } catch (error) {
-    for (const file of staged) {
-      close(file);
-      rmSync(file.from, { force: true });
-    }
+    await Promise.all(staged.map(({ from }) => rm(from, { force: true })));
     throw error;
   }
   if (durable) await Promise.all([...folders].map(syncFolder));
   return left;
 }
 
-function openNew(path: string): number {
-  const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
+async function stage({ from, to, path }: Staged, content: string | Buffer, durable: boolean): Promise<void> {
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  const file = await openNew(from);
   try {
-    return openSync(path, flags, 0o644);
-  } catch (error) {
-    if (!missing(error)) throw error;
-    mkdirSync(dirname(path), { recursive: true });
-    return openSync(path, flags, 0o644);
+    for (let offset = 0; offset < bytes.length;) offset += (await file.write(bytes, offset)).bytesWritten;
+    await keepMode(file, to);
+    if (durable) await file.sync();
+    const { size } = await file.stat();
+    if (size !== bytes.length) throw new Error(`wrote ${size} of ${bytes.length} bytes of ${path}`);
+  } finally {
+    await file.close();
   }
 }
 
-function writeWhole(fd: number, content: string | Buffer, path: string): void {
-  const bytes = typeof content === "string" ? Buffer.from(content) : content;
-  for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset);
-  const { size } = fstatSync(fd);
-  if (size !== bytes.length) throw new Error(`wrote ${size} of ${bytes.length} bytes of ${path}`);
-}
-
-function close(file: Staged): void {
-  if (file.fd === null) return;
-  const { fd } = file;
-  file.fd = null;
-  closeSync(fd);
+async function openNew(path: string): Promise<FileHandle> {
+  const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
+  try {
+    return await open(path, flags, 0o644);
+  } catch (error) {
+    if (!missing(error)) throw error;
+    await mkdir(dirname(path), { recursive: true });
+    return open(path, flags, 0o644);
+  }
 }
 
 /** What a person keeps from the eyes of others stays so. */
-function keepMode(fd: number, target: string): void {
+async function keepMode(file: FileHandle, target: string): Promise<void> {
   const before = lstatSync(target, { throwIfNoEntry: false });
-  if (before?.isFile() && (before.mode & 0o777) !== 0o644) fchmodSync(fd, before.mode & 0o777);
+  if (before?.isFile() && (before.mode & 0o777) !== 0o644) await file.chmod(before.mode & 0o777);
 }
 
 /** Makes the folder inside the workspace, and those above it; answers in which folders something was made. */
