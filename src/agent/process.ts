@@ -6,17 +6,8 @@
  * dies earlier closes the pipe, and the wrapper ends without having started anything: so a run without `started` never
  * ran, and there is no moment at which that could change.
  */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { execa } from "execa";
 import { MARKER, identityOf, isAlive } from "./proc-table.ts";
@@ -76,10 +67,10 @@ export async function startProcess(o: {
   try {
     const program = executable(launch);
     if (existsSync(join(runDir, RUN_FILES.started))) throw errno("EEXIST", runDir);
-    mkdirSync(runDir, { recursive: true, mode: 0o700 });
+    await mkdir(runDir, { recursive: true, mode: 0o700 });
     const stdin = typeof launch.stdin === "string" ? join(runDir, RUN_FILES.stdin) : launch.stdin.file;
-    if (typeof launch.stdin === "string") writeFileSync(stdin, launch.stdin, { mode: 0o600 });
-    writeFileSync(join(runDir, RUN_FILES.exit), ROOM_FOR_CODE, { mode: 0o600 });
+    if (typeof launch.stdin === "string") await writeFile(stdin, launch.stdin, { mode: 0o600 });
+    await writeFile(join(runDir, RUN_FILES.exit), ROOM_FOR_CODE, { mode: 0o600 });
     o.reached?.("run-folder");
     requireDescriptors();
     const wrapper = execa("/bin/sh", ["-c", WRAPPER, "sh", runDir, stdin, program, ...launch.args], {
@@ -106,7 +97,7 @@ export async function startProcess(o: {
       throw new Error("the process ended before it was started");
     }
     try {
-      writeStarted(runDir, runId, identity);
+      await writeStarted(runDir, runId, identity);
     } catch (error) {
       wrapper.stdin.destroy();
       throw error;
@@ -142,10 +133,10 @@ async function gone(identity: ProcessIdentity): Promise<void> {
   while (await isAlive(identity)) await new Promise<void>((next) => setTimeout(next, POLL_MS).unref());
 }
 
-function writeStarted(runDir: string, runId: string, identity: ProcessIdentity): void {
+async function writeStarted(runDir: string, runId: string, identity: ProcessIdentity): Promise<void> {
   const file = join(runDir, RUN_FILES.started);
-  writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...identity, runId })}\n`, { mode: 0o600 });
-  renameSync(`${file}.tmp`, file);
+  await writeFile(`${file}.tmp`, `${JSON.stringify({ ...identity, runId })}\n`, { mode: 0o600 });
+  await rename(`${file}.tmp`, file);
 }
 
 // A spawn that fails for want of descriptors keeps those of its pipe for ever (Node 24), so that a daemon at its limit

@@ -7,6 +7,7 @@ import { plain } from "../model/plain.ts";
 export type Level = "debug" | "info" | "warn" | "error";
 const ORDER: readonly Level[] = ["debug", "info", "warn", "error"];
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
+const TOGETHER_MS = 50;
 
 export interface Log {
   say(level: Level, text: string, facts?: Record<string, unknown>): void;
@@ -20,26 +21,50 @@ export function openLog(runFolder: string, options: { level: Level; terminal: No
   let level = options.level;
   mkdirSync(folder, { recursive: true });
   rotate(file);
-  let written = 0;
+  const lines = new Lines(file);
   return {
     setLevel: (next) => void (level = next),
     say(which, text, facts = {}) {
       if (ORDER.indexOf(which) < ORDER.indexOf(level)) return;
       const now = new Date();
-      const line = `${JSON.stringify({ at: now.toISOString(), level: which, text: plain(text), ...facts })}\n`;
-      try {
-        appendFileSync(file, line);
-        written += line.length;
-        if (written > MAX_LOG_BYTES) {
-          rotate(file);
-          written = 0;
-        }
-      } catch {
-        // Nothing to do: the terminal still has it.
-      }
+      lines.add(`${JSON.stringify({ at: now.toISOString(), level: which, text: plain(text), ...facts })}\n`);
       options.terminal?.write(forTerminal(now, which, text));
     },
   };
+}
+
+/** Lines that are written together a moment later: nobody waits for the log. What is left is written at the end. */
+class Lines {
+  private readonly file: string;
+  private waiting = "";
+  private written = 0;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(file: string) {
+    this.file = file;
+    process.once("exit", () => this.write());
+  }
+
+  add(line: string): void {
+    this.waiting += line;
+    this.timer ??= setTimeout(() => this.write(), TOGETHER_MS).unref();
+  }
+
+  private write(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const text = this.waiting;
+    this.waiting = "";
+    try {
+      if (text) appendFileSync(this.file, text);
+      this.written += text.length;
+      if (this.written <= MAX_LOG_BYTES) return;
+      rotate(this.file);
+      this.written = 0;
+    } catch {
+      // Nothing to do: the terminal still has it.
+    }
+  }
 }
 
 function rotate(file: string): void {

@@ -55,6 +55,8 @@ export class Loop {
   /** What was seen, and not recorded since its files changed faster than they could be read. */
   private unrecorded: Observation | undefined;
   private readonly hints = new Set<string>();
+  /** What follows a batch and nobody waits for, one after another. */
+  private trailing: Promise<void> = Promise.resolve();
   private readonly starting = new Set<Promise<void>>();
   private readonly alarm = new Alarm();
   private scanDue = true;
@@ -100,6 +102,7 @@ export class Loop {
     } finally {
       clearInterval(rescan);
       this.alarm.clear();
+      await this.trailing;
       this.agents.leave();
       await Promise.all(this.starting);
       await this.agents.settled();
@@ -216,7 +219,8 @@ export class Loop {
       failpoint("recorded");
       await this.act(decision);
       failpoint("acted");
-      await this.afterwards(events, pages);
+      const done = events;
+      this.trailing = this.trailing.then(() => this.afterwards(done, pages));
       break;
     }
     await this.reports(now);
