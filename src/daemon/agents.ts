@@ -101,6 +101,8 @@ export class Agents {
       }
       if (live.stopping) break;
       failpoint("before-spawn");
+      // Another daemon may have this attempt by now. Nothing is told of it: this one is about to end.
+      if (!this.workspace.tenure.holds()) return undefined;
       const started = await startProcess({
         runDir: live.runDir,
         runId: live.run.runId,

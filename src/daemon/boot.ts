@@ -5,7 +5,6 @@ import { lstatSync } from "node:fs";
 import { join, relative } from "node:path";
 import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
 import { openLedger } from "../ledger/ledger.ts";
-import { redactor } from "../ledger/redact.ts";
 import { policyOf } from "../machine/policy.ts";
 import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
 import { isSessionId, parseAttemptName, taskKey, taskNumbers, type RunId, type SessionId } from "../model/ids.ts";
@@ -14,13 +13,16 @@ import { stateOf, type Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, StopReason } from "../model/transition.ts";
 import { at, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
+import { parseJson } from "../store/json-file.ts";
 import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
 import { writeEditorSchemas } from "../store/editor-schemas.ts";
 import { HeldFiles } from "./held.ts";
 import type { Log } from "./log.ts";
+import { Secrets } from "./secrets.ts";
 import { loadConfig, loadRoles } from "./settings.ts";
+import type { Tenure } from "./tenure.ts";
 import { runOf, takeBack, undecided } from "./unfinished.ts";
-import { rememberSource, type Workspace } from "./workspace.ts";
+import { isTrusted, rememberSource, type Workspace } from "./workspace.ts";
 import { defaults } from "../store/config-file.ts";
 
 export interface Booted {
@@ -35,8 +37,9 @@ export async function boot(of: {
   repository: string;
   folder: string;
   log: Log;
+  tenure: Tenure;
 }): Promise<Booted | { problem: { message: string; hint: string } }> {
-  const { folder, log } = of;
+  const { folder, log, tenure } = of;
   const located = await findRepository(of.repository);
   if ("problem" in located) return located;
   const repository = located.ok;
@@ -48,6 +51,7 @@ export async function boot(of: {
       },
     };
   await emptyTemporary(folder);
+  await makeFolders(folder, log);
   if (await ensureExclude(repository.commonDir)) log.say("info", `added /${WORKSPACE}/ to .git/info/exclude`);
 
   await writeEditorSchemas(folder).catch((error: Error) =>
@@ -56,7 +60,7 @@ export async function boot(of: {
 
   const tracked = new Set((await trackedUnder(repository, WORKSPACE)).map((path) => path.slice(WORKSPACE.length + 1)));
   const trusted = await readTrusted(folder);
-  const trust = (path: string, hash: string) => !tracked.has(path) || trusted.get(path) === hash;
+  const trust = (path: string, hash: string) => isTrusted({ tracked, trusted }, path, hash);
   const roles = await loadRoles(folder, { trusted: trust, say: (text) => log.say("warn", text) });
   const config = await loadConfig(folder, trust);
   const settings = "ok" in config ? config.ok : defaults();
@@ -67,19 +71,16 @@ export async function boot(of: {
     );
   log.setLevel(settings.log_level);
 
-  const redact = redactor(
-    secretValues(
-      settings.agent.env,
-      [...roles.values()].flatMap((role) => role.env ?? []),
-    ),
-  );
+  const secrets = new Secrets(process.env);
+  secrets.add(settings.agent.env);
+  secrets.addRoles(roles);
   const ledgerRef = refOf(repository, settings.ledger.ref);
   const open = () =>
     openLedger({
       repository: repository.root,
       ref: ledgerRef,
       durability: settings.ledger.durability,
-      redact: (text) => redact(text).text,
+      redact: secrets.redact,
     });
   const opened = await open();
   if ("problem" in opened) return opened;
@@ -99,6 +100,8 @@ export async function boot(of: {
     scanner,
     held: new HeldFiles(folder),
     log,
+    tenure,
+    secrets,
     versions: new Map(),
     sources: new Map(),
     highest: new Map(),
@@ -117,6 +120,7 @@ export async function boot(of: {
 /** Fills the state with what is recorded of sessions that are on disk, and notes which files are as recorded. */
 async function remember(workspace: Workspace, recorded: ReadonlyMap<string, string>): Promise<void> {
   const { folder, state, scanner, log, ledger } = workspace;
+  for (const path of recorded.keys()) if (placeOf(path).kind === "task") await learnSecrets(workspace, path);
   const absent = new Set<SessionId>();
   const files: { path: string; text: string }[] = [];
   for (const [path, id] of recorded) {
@@ -153,9 +157,18 @@ async function remember(workspace: Workspace, recorded: ReadonlyMap<string, stri
     const session = state.sessions.get(place.session);
     const task = JSON.parse(text) as Task;
     if (session) setTask(session, task.id, task);
+    workspace.secrets.addTask(task);
     rememberSource(workspace, place.session, task);
   }
   for (const session of state.sessions.keys()) scanner.seen.set(session, { signature: "a folder", hash: null });
+}
+
+/** What an agent was given by name is redacted in all that is compared with the record: to be known before that. */
+async function learnSecrets({ folder, ledger, secrets }: Workspace, path: string): Promise<void> {
+  const content = readRegular(join(folder, path))?.content ?? (await ledger.read(path));
+  if (!content?.includes('"env"')) return;
+  const parsed = parseJson(content);
+  if ("ok" in parsed) secrets.addTask(parsed.ok as unknown as Task);
 }
 
 function putSession(state: State, id: SessionId, file: SessionFile): void {
@@ -240,12 +253,13 @@ async function readTrusted(folder: string): Promise<Map<string, string>> {
   }
 }
 
-/** Values of the variables that agents get by name: they must not become a git object. */
-function secretValues(...names: string[][]): string[] {
-  return names
-    .flat()
-    .map((name) => process.env[name] ?? "")
-    .filter((value) => value.length >= 6);
+/** Where people put files. One that cannot be made is missed by nobody but them. */
+async function makeFolders(folder: string, log: Log): Promise<void> {
+  for (const name of ["inbox", "agents"]) {
+    await mkdir(join(folder, name), { recursive: true }).catch((error: Error) =>
+      log.say("warn", `${name}/ could not be made: ${error.message}`),
+    );
+  }
 }
 
 function isFolder(path: string): boolean {

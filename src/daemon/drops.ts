@@ -1,12 +1,13 @@
 /** From the bytes of a dropped file to something that can be taken in. SPEC section 3.3. */
+import { join } from "node:path";
 import type { Drop } from "../machine/intake.ts";
 import { isTaskId } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
 import { problem, type Problem } from "../problems.ts";
 import { checkTaskDrop } from "../store/check.ts";
 import { locate, parseJson } from "../store/json-file.ts";
-import { escaping } from "../store/escaping.ts";
-import { isTextDrop } from "../store/paths.ts";
+import { escaping, promptFileIs } from "../store/escaping.ts";
+import { isTextDrop, WORKSPACE } from "../store/paths.ts";
 
 export type ReadDrop = { ok: Drop; text?: string } | { problems: Problem[]; unfinished: boolean };
 
@@ -33,9 +34,10 @@ export function readDrop(file: { path: string; content: Buffer; hash: string }, 
   if ("problems" in checked) return { problems: locate(parsed.text, checked.problems), unfinished: false };
   const base = name.slice(0, -".json".length);
   const { ok: drop } = checked;
-  return {
-    ok: { ...known, drop, idByName: isTaskId(base) ? base : null, escaping: escaping(drop.paths ?? "", repository) },
-  };
+  const named = { ...known, drop, idByName: isTaskId(base) ? base : null };
+  const workspace = join(repository, WORKSPACE);
+  const promptFile = (name: string, session: string) => promptFileIs(name, { repository, workspace, session });
+  return { ok: { ...named, escaping: escaping(drop.paths ?? "", repository), promptFile } };
 }
 
 function textOf(content: Buffer): { ok: string } | { problems: Problem[]; unfinished: boolean } {

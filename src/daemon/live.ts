@@ -3,12 +3,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
-import type { AttemptEnd, ResponseFile } from "../model/attempt.ts";
+import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import { attemptName } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
+import { refusedPrompt } from "./prompts.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface Live {
@@ -26,12 +27,19 @@ export interface Live {
   timers: NodeJS.Timeout[];
 }
 
-/** What the runner needs to know: the settings as they are now. */
+/** What the runner needs to know: the settings as they are now. Where there was no prompt to make, it will start nothing. */
 export async function requestFor(workspace: Workspace, live: Live): Promise<AttemptRequest> {
   const { run, task, role, runDir } = live;
   const { config, repository, folder } = workspace;
   const promptFile = join(folder, at.prompt(run.session, attemptName(run.id, run.attempt)));
   const budget = config.budget.task_usd;
+  const isRead = role.runner !== "command" || Boolean(task.execution.prompt_file);
+  const prompt = isRead ? await readFile(promptFile, "utf8") : "";
+  const error = refusedPrompt(prompt);
+  if (error) {
+    const cannot = { ...NO_FACTS, outcome: "failure" as const, result: "", error };
+    live.runner = { ...live.runner, launch: async () => ({ cannot }) };
+  }
   return {
     session: run.session,
     task:
@@ -39,7 +47,7 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
     attempt: run.attempt,
     runId: run.runId,
     role,
-    prompt: role.runner === "command" ? "" : await readFile(promptFile, "utf8"),
+    prompt: role.runner === "command" ? "" : prompt,
     promptFile,
     responseFile: join(runDir, "response.json"),
     cwd: repository,

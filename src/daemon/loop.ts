@@ -13,8 +13,7 @@ import type { RunId, SessionId } from "../model/ids.ts";
 import { instant, parseDuration, toMs } from "../model/time.ts";
 import type { Effect } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
-import { at, RUN, WORKSPACE } from "../store/paths.ts";
-import { statSync } from "node:fs";
+import { at } from "../store/paths.ts";
 import type { Found } from "../store/scan.ts";
 import { headCommit } from "../ledger/head.ts";
 import { Agents } from "./agents.ts";
@@ -27,10 +26,12 @@ import { Notices } from "./notices.ts";
 import { merged, type Observation } from "./observation.ts";
 import { Observer } from "./observe.ts";
 import { setAside } from "./observed-session-files.ts";
-import { Pages } from "./pages.ts";
+import { Pages, type Page } from "./pages.ts";
+import { lossOf } from "./loss.ts";
 import { rejoin } from "./rejoin.ts";
 import { record, writePages, type Batch, type Recorded } from "./record.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
+import { Troubled } from "./troubled.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
 
@@ -64,6 +65,7 @@ export class Loop {
   private idleSince = performance.now();
   private tidied = true;
   private lost = false;
+  private readonly troubled: Troubled;
 
   constructor(workspace: Workspace, options: LoopOptions) {
     this.workspace = workspace;
@@ -71,6 +73,7 @@ export class Loop {
     this.agents = new Agents(workspace, (event) => this.tell(event));
     this.observer = new Observer(workspace);
     this.pages = new Pages(workspace);
+    this.troubled = new Troubled(workspace.tenure);
   }
 
   /** Something that may have changed on disk. */
@@ -88,9 +91,10 @@ export class Loop {
   async run(first: { found: Found[]; orphans: RunId[] }): Promise<number> {
     for (const orphan of first.orphans) this.later(this.agents.discard(orphan));
     for (const run of this.workspace.state.runs.values()) this.later(this.agents.adopt(run));
-    await this.round(first.found, true);
     const rescan = setInterval(() => this.rescan(), parseDuration(this.workspace.config.rescan) ?? 5000);
     try {
+      await this.round(first.found, true);
+      if (this.lost) return 1;
       for (;;) {
         if (this.isOver()) return this.exitCode();
         await this.sleep();
@@ -127,7 +131,7 @@ export class Loop {
   }
 
   private async look(): Promise<Found[]> {
-    if (this.noticesRemoval()) return [];
+    if (this.noticesLoss()) return [];
     if (this.scanDue) {
       this.hints.clear();
       const found = await this.workspace.scanner.full();
@@ -144,24 +148,12 @@ export class Loop {
     }
   }
 
-  private noticesRemoval(): boolean {
-    if (!this.isRemoved()) return false;
-    this.workspace.log.say(
-      "error",
-      `${WORKSPACE} is gone. Nothing was recorded as deleted; running agents go on. cox restore brings everything back from git, then cox start.`,
-    );
+  /** Without its lock a daemon does nothing more: another may be at work, or the workspace is gone. */
+  private noticesLoss(): boolean {
+    if (this.workspace.tenure.holds()) return false;
+    if (!this.lost) this.workspace.log.say("error", lossOf(this.workspace));
     this.lost = true;
     return true;
-  }
-
-  /** Somebody removed all of it, even if one of our own writes has made the folder again. */
-  private isRemoved(): boolean {
-    const { folder, state } = this.workspace;
-    if (!exists(folder)) return true;
-    const locked = statSync(join(folder, RUN, "daemon.lock"), { throwIfNoEntry: false }) !== undefined;
-    // A folder may be one that a page of ours has just made again; a session's file is not.
-    const gone = (session: SessionId) => !statSync(join(folder, at.sessionFile(session)), { throwIfNoEntry: false });
-    return !locked && [...state.sessions.keys()].some(gone);
   }
 
   private async round(found: Found[], starting: boolean): Promise<void> {
@@ -172,9 +164,7 @@ export class Loop {
     if (earlier) observed = merged(earlier, observed);
     failpoint("observed");
     let events = [...observed.events, ...this.events.splice(0)];
-    await this.reload(observed.reload, observed).catch((error: Error) =>
-      workspace.log.say("error", `the settings could not be read again: ${error.message}`),
-    );
+    await this.reloadIfAsked(observed);
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId };
     for (let tries = 0; ; tries++) {
       const decision = decide(workspace.state, events, workspace.policy, lent);
@@ -203,10 +193,11 @@ export class Loop {
         const { stale } = outcome;
         // A file that is gone for a moment, as by an editor's save, takes a moment.
         if (tries > 0) await pause(STALE_MS);
-        if (this.noticesRemoval()) return;
+        if (this.noticesLoss()) return;
         const again = await this.insist(() =>
           this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }),
         );
+        await this.reloadIfAsked(again);
         observed = merged({ ...observed, events }, again);
         events = observed.events;
         continue;
@@ -214,13 +205,13 @@ export class Loop {
       if ("stale" in outcome) {
         this.workspace.log.say("warn", `these files change faster than they can be read: ${outcome.stale.join(", ")}`);
         this.unrecorded = { ...observed, events };
-        return;
+        this.alarm.set(Date.now() + SOON_MS);
+        break;
       }
       failpoint("recorded");
       await this.act(decision);
       failpoint("acted");
-      const done = events;
-      this.trailing = this.trailing.then(() => this.afterwards(done, pages));
+      this.trailing = this.afterwards(this.trailing, events, pages);
       break;
     }
     await this.reports(now);
@@ -242,17 +233,21 @@ export class Loop {
    */
   private async recorded(batch: Batch): Promise<Recorded | undefined> {
     const { log } = this.workspace;
+    this.workspace.secrets.addDecided(batch.decision.changes);
     for (let failures = 0; ; failures++) {
+      if (this.noticesLoss()) return undefined;
       try {
         const done = await record(this.workspace, batch);
         if (failures > 0) log.say("info", "recording works again");
+        await this.troubled.over();
         return done;
       } catch (error) {
-        if (!exists(this.workspace.folder)) return undefined;
+        if (this.noticesLoss()) return undefined;
         const why = error instanceof LedgerMoved ? await this.rejoined(error) : (error as Error).message;
         if (why === undefined) continue;
         if (failures === 0)
           log.say("error", `nothing can be recorded, so nothing is started: ${why}. Trying again every 2 s.`);
+        await this.troubled.by(why);
         for (let waited = 0; waited < RETRY_RECORD_MS && !this.toldToStop(); waited += SOON_MS) await pause(SOON_MS);
       }
       if (!this.toldToStop()) continue;
@@ -290,7 +285,9 @@ export class Loop {
   }
 
   /** What nobody waits for: pages that people read, and folders of attempts that are on record. */
-  private async afterwards(events: readonly Event[], pages: Parameters<typeof writePages>[1]): Promise<void> {
+  private async afterwards(before: Promise<void>, events: readonly Event[], pages: readonly Page[]): Promise<void> {
+    await before;
+    if (!this.workspace.tenure.holds()) return;
     try {
       await writePages(this.workspace, pages);
     } catch (error) {
@@ -369,11 +366,16 @@ export class Loop {
     this.alarm.stir();
   }
 
-  private async reload(what: Observation["reload"], observed: Observation): Promise<void> {
-    if (what.roles) await reloadRoles(this.workspace);
-    if (what.config && !(await reloadConfig(this.workspace))) {
-      // What is not obeyed is no setting: it is recorded when it is mended.
-      observed.files = observed.files.filter(({ path }) => path !== at.config);
+  private async reloadIfAsked(observed: Observation): Promise<void> {
+    const { reload } = observed;
+    try {
+      if (reload.roles) await reloadRoles(this.workspace);
+      if (reload.config && !(await reloadConfig(this.workspace))) {
+        // What is not obeyed is no setting: it is recorded when it is mended.
+        observed.files = observed.files.filter(({ path }) => path !== at.config);
+      }
+    } catch (error) {
+      this.workspace.log.say("error", `the settings could not be read again: ${(error as Error).message}`);
     }
   }
 
@@ -436,7 +438,3 @@ export class Loop {
 }
 
 const QUIET_MS = 1000;
-
-function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}

@@ -53,7 +53,7 @@ export class ObservedEdits {
     const saved = starting ? withoutUnrecorded(read.ok, current) : read.ok;
     const edited = mergeEdit(saved, current, workspace.versions.get(taskKey(session, id)) ?? []);
     const { fields } = edited;
-    const task = complete(edited.task);
+    const task = withSource(complete(edited.task), source);
     const problems = rulesBroken(workspace, session, task);
     if (problems.length > 0) {
       this.waiting.set(path, edit);
@@ -104,6 +104,12 @@ function withoutUnrecorded(saved: Json, recorded: Task): Json {
   const restored: Json = { ...execution, attempts, last_attempt, failures, reason, next_attempt_at };
   for (const key of ["failures", "reason", "next_attempt_at"]) if (restored[key] === undefined) delete restored[key];
   return { ...saved, status: recorded.status, execution: restored };
+}
+
+/** Where a task came from is a fact: trust goes by it, and no save changes it. */
+function withSource(task: Task, source: Task["execution"]["source"]): Task {
+  const { source: _written, ...execution } = task.execution;
+  return { ...task, execution: source ? { ...execution, source } : execution };
 }
 
 /** All ten fields, as after intake, even where an edit took one away. */

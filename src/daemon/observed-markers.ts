@@ -1,9 +1,11 @@
 /** Which sessions are marked as active, told when it changes. SPEC section 4. */
+import { join } from "node:path";
 import type { SessionId } from "../model/ids.ts";
 import { at } from "../store/paths.ts";
+import { readRegular, sha256 } from "../store/scan.ts";
 import type { Look } from "./observation.ts";
 import { announced, foundFolder, isFolder } from "./observed-folders.ts";
-import { isTrusted, type Workspace } from "./workspace.ts";
+import { isTracked, isTrusted, type Workspace } from "./workspace.ts";
 
 /** How long a marker may be there before its session is. */
 const ORPHAN_MS = 500;
@@ -33,7 +35,7 @@ export class ObservedMarkers {
     const present = scanner
       .markers()
       .map(({ session }) => session)
-      .filter((session) => isTrusted(this.workspace, at.marker(session), null))
+      .filter((session) => this.isObeyed(session))
       .filter((session) => !this.isEarly(session, look));
     const sessions = new Set(state.sessions.keys());
     for (const event of look.seen.events) if (event.type === "session-found") sessions.add(event.file.session_id);
@@ -41,6 +43,14 @@ export class ObservedMarkers {
     if (key === this.last) return;
     this.last = key;
     look.seen.events.push({ type: "markers", present });
+  }
+
+  private isObeyed(session: SessionId): boolean {
+    const { folder, tracked } = this.workspace;
+    const path = at.marker(session);
+    if (!isTracked(tracked, path)) return true;
+    const file = readRegular(join(folder, path));
+    return file !== undefined && isTrusted(this.workspace, path, sha256(file.content));
   }
 
   /** A marker may be there a moment before its session is; one without a session is told only after a while. */

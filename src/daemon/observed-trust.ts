@@ -1,7 +1,10 @@
-/** Tasks that may be obeyed by now, or no longer, as the code's branch tracks their files. SPEC section 13. */
+/**
+ * Tasks that may be obeyed by now, or no longer. SPEC section 13. Only a person's word, in `trust.json`, gives trust; what
+ * git tracks can but take it away.
+ */
 import { at } from "../store/paths.ts";
 import type { Look } from "./observation.ts";
-import { isTrusted, type Workspace } from "./workspace.ts";
+import { isTracked, isTrusted, wasTrusted, type Workspace } from "./workspace.ts";
 
 /** `tracked`: the paths that the code's branch tracks and did not track before. */
 export function foundTrustChanged(workspace: Workspace, tracked: ReadonlySet<string>, { seen, starting }: Look): void {
@@ -10,10 +13,16 @@ export function foundTrustChanged(workspace: Workspace, tracked: ReadonlySet<str
   for (const [session, { tasks }] of state.sessions) {
     for (const [id, task] of tasks) {
       const path = at.task(session, id);
-      const trusted = isTrusted(workspace, path, scanner.seen.get(path)?.hash ?? null);
+      const hash = scanner.seen.get(path)?.hash ?? null;
+      const { source } = task.execution;
       const untrusted = task.status === "blocked" && task.execution.reason === "untrusted";
-      if (untrusted && trusted) seen.events.push({ type: "trust-changed", session, id, trusted });
-      else if (tracked.has(path) && !trusted) seen.events.push({ type: "trust-changed", session, id, trusted });
+      if (untrusted) {
+        const named =
+          wasTrusted(workspace, path, hash) || (source && wasTrusted(workspace, source.file, source.sha256));
+        if (named) seen.events.push({ type: "trust-changed", session, id, trusted: true });
+      } else if (isTracked(tracked, path) && !isTrusted(workspace, path, hash)) {
+        seen.events.push({ type: "trust-changed", session, id, trusted: false });
+      }
     }
   }
 }

@@ -3,13 +3,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { composePrompt, type PromptParts } from "../agent/prompt.ts";
 import type { ResponseFile } from "../model/attempt.ts";
+import type { Failure } from "../model/failure.ts";
 import { attemptName, compareTaskIds, type RunId, type SessionId, type TaskId } from "../model/ids.ts";
 import { newSession } from "../model/session.ts";
 import type { LastAttempt, Task } from "../model/task.ts";
 import { instant } from "../model/time.ts";
 import type { Change } from "../model/transition.ts";
+import { readPromptFile } from "../store/escaping.ts";
 import { at, WORKSPACE } from "../store/paths.ts";
-import { readRegular } from "../store/scan.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** What is decided in the same moment and neither in the state nor on disk yet. */
@@ -22,7 +23,10 @@ export interface Upcoming {
   texts: readonly { path: string; content: Buffer }[];
 }
 
-/** `task` is as its file stands with the new attempt begun. */
+/**
+ * `task` is as its file stands with the new attempt begun. Where its prompt file cannot be had, the prompt says only
+ * that, and {@link refusedPrompt} knows it: nobody is asked half of it.
+ */
 export async function promptFor(
   workspace: Workspace,
   what: { session: SessionId; task: Task; attempt: number },
@@ -40,23 +44,29 @@ export async function promptFor(
     role: role ?? { name: task.agent, description: "", runner: "human", prompt: "", origin: "" },
     results: await resultsFor(workspace, { session, task }, upcoming),
   };
-  const own = `${session}/${task.execution.prompt_file ?? ""}`;
-  const text =
-    upcoming.texts.find(({ path }) => path === own)?.content.toString("utf8") ?? promptText(workspace, session, task);
-  return composePrompt(text === undefined ? parts : { ...parts, text });
+  const name = task.execution.prompt_file;
+  if (!name) return composePrompt(parts);
+  const dropped = upcoming.texts.find(({ path }) => path === `${session}/${name}`);
+  const { repository, folder } = workspace;
+  const read = dropped ?? readPromptFile(name, { repository, workspace: folder, session });
+  if (typeof read !== "string") return composePrompt({ ...parts, text: read.content.toString("utf8") });
+  const why =
+    read === "outside"
+      ? `The prompt file ${JSON.stringify(name)} leaves the repository.`
+      : `The prompt file ${JSON.stringify(name)} is neither in the session's folder nor in the repository.`;
+  // A person sees what is missing, and can ask.
+  return role?.runner === "human" ? composePrompt({ ...parts, text: why }) : `${NOT_ASKED}${why}\n`;
 }
 
-/** The text of the task's prompt file: a plain file in the session's folder or the repository, never outside. */
-function promptText(workspace: Workspace, session: SessionId, task: Task): string | undefined {
-  const name = task.execution.prompt_file;
-  if (!name || name.startsWith("/") || name.split("/").includes("..")) return undefined;
-  const places = [join(workspace.folder, session, name), join(workspace.repository, name)];
-  for (const place of places) {
-    const read = readRegular(place);
-    if (read) return read.content.toString("utf8");
-  }
-  return undefined;
+/** Why there was no prompt to make, from what {@link promptFor} made instead; undefined for a prompt. */
+export function refusedPrompt(prompt: string): Failure | undefined {
+  if (!prompt.startsWith(NOT_ASKED)) return undefined;
+  const hint = "Put the file there or correct execution.prompt_file, then `cox retry`.";
+  return { class: "invalid", message: prompt.slice(NOT_ASKED.length).trim(), hint };
 }
+
+/** No prompt begins like this: each begins with its task's id. */
+const NOT_ASKED = "# Not asked\n\n";
 
 /** How the attempt before this one went: the task's file no longer tells. */
 function lastAttemptBefore(

@@ -24,6 +24,7 @@ export async function reloadConfig(workspace: Workspace): Promise<boolean> {
     );
     return false;
   }
+  workspace.secrets.add(read.ok.agent.env);
   workspace.config = read.ok;
   workspace.policy = policyOf(read.ok, workspace.roles);
   log.setLevel(read.ok.log_level);
@@ -36,6 +37,7 @@ export async function reloadRoles(workspace: Workspace): Promise<void> {
     trusted: (path, hash) => isTrusted(workspace, path, hash),
     say: (text) => workspace.log.say("warn", text),
   });
+  workspace.secrets.addRoles(workspace.roles);
   workspace.policy = policyOf(workspace.config, workspace.roles);
 }
 

@@ -2,7 +2,6 @@
 import { existsSync, lstatSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { identityOf } from "../agent/proc-table.ts";
 import { takeLock, type Holder } from "../store/lock.ts";
 import { RUN, WORKSPACE } from "../store/paths.ts";
@@ -10,6 +9,7 @@ import { watchWorkspace } from "../store/watch.ts";
 import { boot } from "./boot.ts";
 import { openLog } from "./log.ts";
 import { Loop } from "./loop.ts";
+import { tenure } from "./tenure.ts";
 
 export interface StartOptions {
   /** Top of the repository's working tree. */
@@ -28,13 +28,12 @@ export async function startDaemon(options: StartOptions): Promise<number> {
     );
     return 3;
   }
-  const holder: Holder & { ready: boolean } = {
+  const holder: Holder = {
     pid: process.pid,
     start: (await identityOf(process.pid))?.start ?? null,
     host: hostname(),
     since: new Date().toISOString(),
     version: options.version,
-    ready: false,
   };
   const lock = await takeLock(folder, holder);
   if ("heldBy" in lock) {
@@ -44,9 +43,10 @@ export async function startDaemon(options: StartOptions): Promise<number> {
     options.terminal?.write(`A daemon is at work here already: ${who}. cox status shows it, cox stop ends it.\n`);
     return 4;
   }
+  const held = tenure(folder, holder);
   const log = openLog(join(folder, RUN), { level: "info", terminal: options.terminal });
   try {
-    const booted = await boot({ repository: options.dir, folder, log });
+    const booted = await boot({ repository: options.dir, folder, log, tenure: held });
     if ("problem" in booted) {
       log.say("error", `${booted.problem.message} ${booted.problem.hint}`);
       return 1;
@@ -65,10 +65,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
     const deafen = onSignals(loop, (text) => log.say("info", text));
     try {
       await watch.ready;
-      await writeFileAtomic(
-        join(folder, RUN, "daemon.json"),
-        `${JSON.stringify({ ...holder, ready: true }, null, 2)}\n`,
-      );
+      await held.tell(null);
       log.say(
         "info",
         `cox ${options.version} is at work in ${options.dir} (pid ${process.pid}). Ctrl-C: no new agents, wait for the running ones.`,

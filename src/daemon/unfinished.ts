@@ -11,7 +11,7 @@ import { writeFiles } from "../store/files.ts";
 import { formatJson, parseJson } from "../store/json-file.ts";
 import { at, isTextDrop, placeOf, RUN } from "../store/paths.ts";
 import { readRegular, sha256, type Found } from "../store/scan.ts";
-import type { Workspace } from "./workspace.ts";
+import { isTracked, type Workspace } from "./workspace.ts";
 
 /**
  * Folders of runs that no active task stands behind. A task that was taken away from its agent gets it back as a run
@@ -45,7 +45,7 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
   const begun = new Map<string, Buffer>();
   for (const file of found) {
     if (file.is === "file" && file.place.kind === "session-file") await mark(workspace, file.place.session, file);
-    if (file.is !== "file" || file.place.kind !== "task" || !file.place.id || workspace.tracked.has(file.path))
+    if (file.is !== "file" || file.place.kind !== "task" || !file.place.id || isTracked(workspace.tracked, file.path))
       continue;
     if (workspace.state.sessions.get(file.place.session)?.tasks.has(file.place.id)) continue;
     const task = writtenTask(file.content);
@@ -80,7 +80,7 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
 /** A session that was to be active when the daemon died, and has no marker yet, gets it; where none is, none is robbed. */
 async function mark(workspace: Workspace, session: SessionId, file: { path: string; content: Buffer }): Promise<void> {
   const { state, tracked, scanner, folder } = workspace;
-  if (state.sessions.has(session) || tracked.has(file.path) || scanner.markers().length > 0) return;
+  if (state.sessions.has(session) || isTracked(tracked, file.path) || scanner.markers().length > 0) return;
   const parsed = parseJson(file.content);
   if ("ok" in parsed && parsed.ok["status"] === "active")
     await writeFile(join(folder, at.marker(session)), "", { flag: "a" });

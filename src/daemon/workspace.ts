@@ -7,9 +7,12 @@ import type { ProcessIdentity } from "../agent/process.ts";
 import type { RunId, SessionId, TaskId, TaskKey } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
+import { RUN } from "../store/paths.ts";
 import type { Scanner } from "../store/scan.ts";
 import type { HeldFiles } from "./held.ts";
 import type { Log } from "./log.ts";
+import type { Secrets } from "./secrets.ts";
+import type { Tenure } from "./tenure.ts";
 
 export interface Workspace {
   /** Top of the repository's working tree. */
@@ -28,6 +31,9 @@ export interface Workspace {
   scanner: Scanner;
   held: HeldFiles;
   log: Log;
+  tenure: Tenure;
+  /** What the ledger redacts by its value: to be added to before it is passed to an agent. */
+  secrets: Secrets;
   /** The last few versions of tasks that changed lately, newest first: what a slow editor may have started from. */
   versions: Map<TaskKey, Task[]>;
   /** Drops that became tasks: `<file> <sha256>` → task. */
@@ -43,6 +49,7 @@ export interface Workspace {
 }
 
 const VERSIONS_KEPT = 6;
+const TRUST_LIST = `${RUN}/trust.json`;
 
 export function rememberVersion(workspace: Workspace, key: TaskKey, task: Task | undefined): void {
   if (!task) return;
@@ -61,6 +68,31 @@ export function rememberSource(workspace: Workspace, session: SessionId, task: T
 }
 
 /** Whether a file may be obeyed: what the code's branch tracks only once its very content was trusted. */
-export function isTrusted(workspace: Workspace, path: string, hash: string | null): boolean {
-  return !workspace.tracked.has(path) || (hash !== null && workspace.trusted.get(path) === hash);
+export function isTrusted(
+  workspace: Pick<Workspace, "tracked" | "trusted">,
+  path: string,
+  hash: string | null,
+): boolean {
+  return !isTracked(workspace.tracked, path) || wasTrusted(workspace, path, hash);
+}
+
+/** Whether the code's branch tracks the path, or a link or submodule that it is in; `.workflow` itself is the empty path. */
+export function isTracked(tracked: ReadonlySet<string>, path: string): boolean {
+  if (tracked.size === 0) return false;
+  if (tracked.has(path) || tracked.has("")) return true;
+  for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1))
+    if (tracked.has(path.slice(0, end))) return true;
+  return false;
+}
+
+/**
+ * Whether a person has trusted this very content of the file (`cox trust`). A list of trust that the branch brought along
+ * is no person's.
+ */
+export function wasTrusted(
+  { tracked, trusted }: Pick<Workspace, "tracked" | "trusted">,
+  path: string,
+  hash: string | null,
+): boolean {
+  return hash !== null && trusted.get(path) === hash && !isTracked(tracked, TRUST_LIST);
 }

@@ -16,7 +16,12 @@ export interface Drop {
   idByName: TaskId | null;
   /** Declared paths that lead out of the repository, as found on disk. */
   escaping: string[];
+  /** How the task's prompt file stands on disk now. Absent where it need not be looked for: the drop itself brings it. */
+  promptFile?: (name: string, session: SessionId) => PromptFile;
 }
+
+/** `outside`: it leads out of the repository. */
+export type PromptFile = "there" | "outside" | "missing";
 
 export interface IntakeContext {
   session: SessionId;
@@ -29,67 +34,119 @@ export interface IntakeContext {
 }
 
 export interface IntakeResult {
+  /** Lower ids first. */
   accepted: { file: string; task: Task }[];
   refused: { file: string; problems: Problem[] }[];
+  /** The highest number given by now: of what is refused, none is. */
   highest: number;
 }
 
-/** Takes in drops together, so that they may depend on each other whatever their order. */
+/**
+ * Takes in drops together, so that they may depend on each other whatever their order. Those without an id are numbered
+ * by name, as if those that are refused were not there; only numbers that a refused one names stay free for it.
+ */
 export function takeIn(drops: readonly Drop[], context: IntakeContext): IntakeResult {
-  const { proposed, refused, highest } = propose(drops, context);
+  const refused: IntakeResult["refused"] = [];
+  const reserved = new Set(drops.flatMap((drop) => wantedBy(drop, context) ?? []).map((id) => taskNumbers(id)[0]));
+  let open = drops;
+  for (let round = 1; ; round++) {
+    const result = takeInOnce(open, reserved, context);
+    refused.push(...result.refused);
+    const { accepted } = result;
+    if (result.refused.length === 0 || !result.numbered || round === MOST_ROUNDS) {
+      const numbers = accepted.map(({ task }) => taskNumbers(task.id)[0]);
+      const highest = numbers.reduce((most, number) => Math.max(most, number), context.highest);
+      return { accepted: accepted.sort((a, b) => compareTaskIds(a.task.id, b.task.id)), refused, highest };
+    }
+    const out = new Map(result.refused.map(({ file, problems }) => [file, problems]));
+    for (const drop of open) {
+      if (!out.get(drop.file)?.some(({ code }) => code === "missing-dependency")) continue;
+      for (const id of drop.drop.relations?.dependencies ?? []) reserved.add(taskNumbers(id)[0]);
+    }
+    open = open.filter(({ file }) => !out.has(file));
+  }
+}
+
+/** Other numbers may leave others without what they need. After so many rounds gaps are better than going on. */
+const MOST_ROUNDS = 10;
+
+/** `numbered`: some of the accepted had no id of their own. */
+function takeInOnce(
+  drops: readonly Drop[],
+  reserved: ReadonlySet<number>,
+  context: IntakeContext,
+): Omit<IntakeResult, "highest"> & { numbered: boolean } {
+  const { proposed, refused, numbered } = propose(drops, reserved, context);
   const taskOf = (id: TaskId) => proposed.get(id)?.task ?? context.taskOf(id);
   const waiting = waitingFor(proposed);
   const subtasks = subtasksOf(proposed);
   const cycles = cyclesAmong(proposed.keys(), (id) => waitsFor(taskOf(id), subtasks.get(id)));
-  const escaping = new Map(drops.map((drop) => [drop.file, drop.escaping]));
+  const found = new Map(drops.map((drop) => [drop.file, drop]));
 
   // Refusing one may leave others without what they need: those are looked at again.
   const open = [...proposed.keys()].reverse();
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
-    const found = proposed.get(id);
-    if (!found) continue;
-    const { file, task } = found;
-    const problems = rulesBroken(task, { taskOf, roles: context.roles, roleNames: context.roleNames }, cycles.get(id));
+    const proposal = proposed.get(id);
+    if (!proposal) continue;
+    const { file, task } = proposal;
+    const drop = found.get(file);
+    const promptFile = (name: string) => drop?.promptFile?.(name, context.session) ?? "there";
+    const { roles, roleNames } = context;
+    const problems = rulesBroken(task, { taskOf, roles, roleNames, promptFile }, cycles.get(id));
     const told = new Set(problems.map(({ message }) => message));
-    problems.push(...(escaping.get(file) ?? []).map(escapes).filter(({ message }) => !told.has(message)));
+    problems.push(...(drop?.escaping ?? []).map(escapes).filter(({ message }) => !told.has(message)));
     if (problems.length === 0) continue;
     refused.push({ file, problems });
     proposed.delete(id);
     open.push(...(waiting.get(id) ?? []));
   }
-  return { accepted: [...proposed.values()].sort((a, b) => compareTaskIds(a.task.id, b.task.id)), refused, highest };
+  return { accepted: [...proposed.values()], refused, numbered: numbered.some((id) => proposed.has(id)) };
 }
 
 type Proposed = Map<TaskId, { file: string; task: Task }>;
 
-/** Gives each drop its id; refuses those whose id is taken. */
+/** Gives each drop its id, those that have none by name; refuses those whose id is taken. */
 function propose(
   drops: readonly Drop[],
+  reserved: ReadonlySet<number>,
   context: IntakeContext,
-): { proposed: Proposed } & Omit<IntakeResult, "accepted"> {
+): { proposed: Proposed; refused: IntakeResult["refused"]; numbered: TaskId[] } {
   const refused: IntakeResult["refused"] = [];
   const proposed: Proposed = new Map();
-  const wanted = (drop: Drop) =>
-    drop.drop.id ?? (drop.idByName && !context.taskOf(drop.idByName) ? drop.idByName : undefined);
-  const named = drops.map(wanted).filter((id) => id !== undefined);
-  let highest = named.reduce((most, id) => Math.max(most, taskNumbers(id)[0]), context.highest);
+  const unnamed: Drop[] = [];
+  let { highest } = context;
+  const put = (drop: Drop, id: TaskId) =>
+    proposed.set(id, { file: drop.file, task: filledIn(drop, id, context.session) });
+  for (const drop of [...drops].sort(byName)) {
+    const id = wantedBy(drop, context);
+    const existing = id === undefined ? undefined : (context.taskOf(id) ?? proposed.get(id)?.task);
+    if (id === undefined) unnamed.push(drop);
+    else if (existing) refused.push({ file: drop.file, problems: [idExists(id, existing)] });
+    else {
+      put(drop, id);
+      highest = Math.max(highest, taskNumbers(id)[0]);
+    }
+  }
   let free = 0;
-  const next = () => {
-    if (highest < HIGHEST_NUMBER) return `impl-${++highest}`;
+  const next = (): TaskId => {
+    while (highest < HIGHEST_NUMBER) if (!reserved.has(++highest)) return `impl-${highest}`;
     // Somebody gave the highest number there is: from then on the gaps are filled.
-    const taken = new Set(named);
     for (;;) {
       const id = `impl-${++free}`;
-      if (!taken.has(id) && !proposed.has(id) && !context.taskOf(id)) return id;
+      if (!reserved.has(free) && !proposed.has(id) && !context.taskOf(id)) return id;
     }
   };
-  for (const drop of [...drops].sort(byName)) {
-    const id = wanted(drop) ?? next();
-    const existing = context.taskOf(id) ?? proposed.get(id)?.task;
-    if (existing) refused.push({ file: drop.file, problems: [idExists(id, existing)] });
-    else proposed.set(id, { file: drop.file, task: filledIn(drop, id, context.session) });
-  }
-  return { proposed, refused, highest };
+  const numbered = unnamed.map((drop) => {
+    const id = next();
+    put(drop, id);
+    return id;
+  });
+  return { proposed, refused, numbered };
+}
+
+/** The id that a drop brings along: its own, else its name's, if that is free. */
+function wantedBy({ drop, idByName }: Drop, { taskOf }: IntakeContext): TaskId | undefined {
+  return drop.id ?? (idByName && !taskOf(idByName) ? idByName : undefined);
 }
 
 /** The largest that an id can hold. */
@@ -136,6 +193,8 @@ interface Among {
   taskOf: (id: TaskId) => Task | undefined;
   roles: { has(name: string): boolean };
   roleNames: () => string[];
+  /** How a prompt file stands on disk; without it, only what its name tells is checked. */
+  promptFile?: (name: string) => PromptFile;
 }
 
 function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefined): Problem[] {
@@ -182,6 +241,7 @@ function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefi
       );
     } else if (leaves(path)) problems.push(escapes(path));
   }
+  problems.push(...promptTrouble(task, among));
   if (!among.roles.has(task.agent)) {
     problems.push(
       problem("unknown-role", `There is no role ${JSON.stringify(task.agent)}.`, {
@@ -208,6 +268,22 @@ function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefi
     );
   }
   return problems;
+}
+
+/** A prompt file must be there as long as the task is still to be run. */
+function promptTrouble({ status, execution }: Task, { promptFile }: Among): Problem[] {
+  const { prompt_file: name } = execution;
+  if (!name) return [];
+  const pointer = "/execution/prompt_file";
+  const is = leaves(name) ? "outside" : (promptFile?.(name) ?? "there");
+  if (is === "outside") {
+    const hint = "Give a path relative to the session's folder or to the repository's root.";
+    return [problem("path-escapes", `The prompt file ${name} leaves the repository.`, { pointer, hint })];
+  }
+  if (is === "there" || status !== "pending") return [];
+  const text = `There is no prompt file ${name}, neither in the session's folder nor in the repository.`;
+  const hint = "Put a text of at most 1 MiB there, or name another file.";
+  return [problem("missing-prompt", text, { pointer, hint })];
 }
 
 function leaves(path: string): boolean {

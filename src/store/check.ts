@@ -11,7 +11,7 @@ import { closest } from "./closest.ts";
 
 const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: false, ownProperties: true });
 
-/** Unknown keys of a task are kept; only those that are probably misspelt are problems. */
+/** Unknown keys of a task are kept; only those that are probably misspelt, or belong elsewhere, are problems. */
 export function checkTaskDrop(value: unknown): { ok: TaskDrop } | { problems: Problem[] } {
   return check<TaskDrop>(taskDrop, value, misspeltKeys(value, TaskDropSchema, ""));
 }
@@ -135,12 +135,49 @@ function propertiesOf(schema: SchemaNode | undefined): Record<string, SchemaNode
 }
 
 function misspeltKeys(value: unknown, schema: SchemaNode, path: string): Problem[] {
-  return unknownIn(value, schema, path, (key, near, pointer) =>
-    near === undefined
-      ? undefined
-      : problem("misspelt-key", `${key}: did you mean ${near}?`, { pointer, hint: "Rename the key." }),
-  );
+  return unknownIn(value, schema, path, (key, near, pointer) => {
+    const part = pointer === `/${key}` ? BELONGS.get(key) : undefined;
+    if (part !== undefined) {
+      const text = `${key} belongs into ${part}: {"${part}": {"${key}": …}}.`;
+      return problem("misplaced-key", text, {
+        pointer,
+        hint: "At the top of the file it has no effect: move it there.",
+      });
+    }
+    if (near === undefined) return undefined;
+    return problem("misspelt-key", `${key}: did you mean ${near}?`, { pointer, hint: "Rename the key." });
+  });
 }
+
+type Part = "context" | "relations" | "execution";
+type KeysOf<P extends Part> = readonly (keyof NonNullable<TaskDrop[P]>)[];
+
+/** Keys that somebody who writes them at the top can only have meant for a part: a gate must not be skipped by it. */
+const MISPLACED: { [P in Part]: KeysOf<P> } = {
+  context: ["requirements", "scope", "acceptance"],
+  relations: ["dependencies"],
+  execution: [
+    "timeout",
+    "max_attempts",
+    "model",
+    "budget_usd",
+    "max_turns",
+    "priority",
+    "isolation",
+    "verify",
+    "approve",
+    "approved",
+    "command",
+    "prompt_file",
+    "response_schema",
+    "when",
+    "continue_on_error",
+    "env",
+  ],
+};
+const BELONGS = new Map<string, string>(
+  Object.entries(MISPLACED).flatMap(([part, keys]) => keys.map((key) => [key, part] as const)),
+);
 
 function unknownKeys(value: unknown, schema: SchemaNode, path: string): Problem[] {
   return unknownIn(value, schema, path, (key, near, pointer) =>

@@ -1,7 +1,18 @@
 /** The daemon when the machine fails it: no room, no permission, no descriptors, no file events. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from "node:child_process";
-import { chmodSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
@@ -253,4 +264,22 @@ test("five hundred tasks that are dropped at once are all done, each once", asyn
   assert.deepEqual(marked(shop), []);
   assert.ok(statSync(shop.at(SESSION, "TODO_LIST.md")).size > 0);
   await assertWhole(shop);
+});
+
+test("while nothing can be recorded daemon.json tells since when and why", async (t) => {
+  const shop = await workshop(t);
+  const outside = join(shop.root, "outside");
+  mkdirSync(outside);
+  symlinkSync(outside, shop.at(SESSION, "prompts"));
+  const trouble = () =>
+    (JSON.parse(shop.read(".run/daemon.json")) as { trouble?: { since: string; message: string } }).trouble;
+  assert.equal(trouble(), undefined);
+  shop.command("impl-1", "true");
+  const { since, message } = await shop.until("it is told", trouble);
+  assert.match(message, /prompts is a symbolic link/);
+  assert.ok(Date.parse(since) <= Date.now());
+  assert.equal((JSON.parse(shop.read(".run/daemon.json")) as { ready: boolean }).ready, true);
+  shop.remove(`${SESSION}/prompts`);
+  await shop.becomes("impl-1", "completed");
+  await shop.until("it is over", () => trouble() === undefined);
 });

@@ -507,3 +507,8 @@ test("a task's file that is emptied and rewritten in place is never taken for a 
   await shop.becomes("impl-1", "completed");
   assert.ok(!shop.has(`${TASKS}/impl-1.json.error.md`));
 });
+
+test("folders for drops and roles are made where they are missing", async (t) => {
+  const shop = await workshop(t);
+  assert.ok(shop.has("inbox") && shop.has("agents"));
+});

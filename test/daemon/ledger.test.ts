@@ -307,3 +307,99 @@ test("a daemon that is killed and started again has nothing to record anew", asy
     before,
   );
 });
+
+/** A task of the branch's inbox, filed and blocked; its drop is gone. */
+async function filedFromTheirs(shop: Workshop): Promise<string> {
+  const drop = JSON.stringify({ title: "Theirs", agent: "command", execution: { command: 'echo ran >> "$HOME/ran"' } });
+  shop.drop("inbox/theirs.json", drop);
+  track(shop, "inbox/theirs.json");
+  await shop.start();
+  await shop.until("it is untrusted", () => shop.reason("impl-1") === "untrusted");
+  await shop.recorded(`${SESSION} impl-1: pending -> blocked`);
+  return drop;
+}
+
+test("a task from a tracked inbox stays untrusted when the branch tracks its file no longer", async (t) => {
+  const shop = await workshop(t, { started: false, checked: false });
+  await filedFromTheirs(shop);
+  shop.git("rm", "-q", "--cached", ".workflow/inbox/theirs.json");
+  shop.git("commit", "-q", "-m", "no longer");
+  shop.command("impl-2", "true");
+  await shop.becomes("impl-2", "completed");
+  await shop.stays("it is blocked", () => shop.reason("impl-1") === "untrusted", 400);
+  await shop.stop();
+  await shop.start();
+  await shop.stays("it is blocked after a start too", () => shop.reason("impl-1") === "untrusted", 400);
+  assert.equal(shop.left("ran"), undefined);
+  shop.edit("impl-1", (task) => (task.status = "pending"));
+  await shop.becomes("impl-1", "completed");
+  const release = await shop.recorded(`${SESSION} impl-1: blocked -> pending`);
+  assert.equal(release.trailers["Cox-Actor"], "person");
+  await shop.stop();
+  shop.checkChains();
+});
+
+test("a task from a tracked inbox is released by trust in its source, or in its own file as it is", async (t) => {
+  for (const own of [false, true]) {
+    const shop = await workshop(t, { started: false, checked: false });
+    const drop = await filedFromTheirs(shop);
+    shop.drop(".run/trust.json", { "inbox/theirs.json": sha256("another content") });
+    await shop.stays("another content is not trusted", () => shop.reason("impl-1") === "untrusted", 300);
+    if (own) trust(shop, TASK);
+    else shop.drop(".run/trust.json", { "inbox/theirs.json": sha256(drop) });
+    await shop.becomes("impl-1", "completed");
+    assert.equal(shop.left("ran"), "ran\n");
+    await shop.stop();
+    shop.checkChains();
+  }
+});
+
+test("a list of trust that the branch brought along counts for nothing", async (t) => {
+  const shop = await workshop(t, { started: false, checked: false });
+  shop.command("impl-1", 'touch "$HOME/evil"');
+  trust(shop, TASK);
+  track(shop, TASK, ".run/trust.json");
+  await shop.start();
+  await shop.until("it is untrusted", () => shop.reason("impl-1") === "untrusted");
+  assert.equal(shop.left("evil"), undefined);
+});
+
+test("a tracked marker is obeyed once it is trusted", async (t) => {
+  const shop = await workshop(t, { started: false, checked: false });
+  track(shop, `.active-${SESSION}`);
+  shop.command("impl-1", "true");
+  await shop.start();
+  await shop.becomes("impl-1", "pending");
+  await shop.stays("nothing runs", () => shop.status("impl-1") === "pending", 300);
+  trust(shop, `.active-${SESSION}`);
+  await shop.becomes("impl-1", "completed");
+});
+
+test("the values of variables that a task or a later role gets by name never become git objects", async (t) => {
+  const [mine, roles] = ["correct-horse-battery", "staple-of-a-role"];
+  const shop = await workshop(t, { env: { TASK_WORD: mine, ROLE_WORD: roles } });
+  shop.command("impl-1", 'echo "it is $TASK_WORD"', { execution: { env: ["TASK_WORD"] } });
+  await shop.recorded(`${SESSION} impl-1: active -> completed`);
+  shop.drop(
+    "agents/teller.md",
+    '---\nname: teller\nrunner: command\ncommand: echo "it is $ROLE_WORD"\nenv: [ROLE_WORD]\n---\n',
+  );
+  await shop.recorded(/agents\/teller\.md/);
+  shop.drop(`${SESSION}/.task/impl-2.json`, { title: "Tell", agent: "teller" });
+  await shop.recorded(`${SESSION} impl-2: active -> completed`);
+  assert.match(shop.read(`${SESSION}/responses/impl-1-a1.json`), new RegExp(mine));
+  assert.match(shop.read(`${SESSION}/responses/impl-2-a1.json`), new RegExp(roles));
+  await shop.stop();
+  const before = shop.subjects();
+  await shop.start();
+  shop.command("impl-3", "true");
+  await shop.recorded(`${SESSION} impl-3: active -> completed`);
+  await shop.stop();
+  const all = shop.git("log", "-p", "--all", "--format=%B");
+  assert.ok(!all.includes(mine) && !all.includes(roles));
+  assert.match(all, /it is \[redacted:value\]/);
+  assert.deepEqual(
+    shop.subjects().filter((subject) => !subject.includes("impl-3")),
+    before,
+  );
+});

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { daemonPid, killDaemon } from "../support/survival.ts";
+import { assertRanOnce, assertWhole, daemonPid, killDaemon, NOTES, ran } from "../support/survival.ts";
 import { workshop, type Workshop } from "../support/workshop.ts";
 
 const MAIN = fileURLToPath(new URL("../support/daemon-main.ts", import.meta.url));
@@ -73,5 +73,27 @@ test("of daemons that are started at the same moment exactly one is at work", as
     await shop.until("the third is at work", () => one.said().includes("is at work in"));
     one.child.kill("SIGKILL");
     await one.ended;
+  }
+});
+
+test("a daemon whose lock is removed ends, and the next one takes over what it left", async (t) => {
+  for (const gone of [".run", ".run/daemon.lock"]) {
+    const shop = await workshop(t, { env: { COX_RESCAN: "10m" } });
+    shop.command("impl-1", `${NOTES}; ${shop.waits()}`);
+    await shop.becomes("impl-1", "active");
+    await shop.until("it runs", () => ran(shop).length === 1);
+    const first = shop.detach();
+    shop.remove(gone);
+    await shop.start();
+    shop.command("impl-2", NOTES);
+    assert.equal(await first.ended, 1);
+    assert.match(shop.output, /lock of this daemon.*removed or replaced.*cox start/);
+    await shop.becomes("impl-2", "completed");
+    shop.release();
+    const task = await shop.becomes("impl-1", "completed");
+    assert.equal(task.execution.attempts, gone === ".run" ? 2 : 1);
+    assertRanOnce(shop);
+    await assertWhole(shop);
+    assert.equal(shop.moves("impl-1").filter((move) => move === "active -> completed").length, 1);
   }
 });

@@ -425,3 +425,18 @@ test("an edit that only changes the form of a file is no change of its content",
   assert.equal(shop.status("impl-1"), "completed");
   assert.match(shop.read(`${SESSION}/.task/impl-1.json`), /^\{\n\t"/);
 });
+
+test("an answer that cannot be read, or says nonsense, is reported beside it until it is mended", async (t) => {
+  const shop = await workshop(t);
+  const answer = `${SESSION}/responses/impl-4-a1.json`;
+  shop.drop(`${SESSION}/.task/impl-4.json`, { title: "Call the customer", agent: "human" });
+  await shop.becomes("impl-4", "blocked");
+  shop.drop(answer, { outcome: "bogus" });
+  await shop.until("it is reported", () => shop.has(`${answer}.error.md`));
+  assert.match(shop.read(`${answer}.error.md`), /outcome is "bogus"/);
+  shop.drop(answer, '{"result": nonsense}');
+  await shop.until("it is reported anew", () => !shop.read(`${answer}.error.md`).includes("bogus"));
+  shop.drop(answer, { result: "They agreed." });
+  await shop.becomes("impl-4", "completed");
+  await shop.until("the report is gone", () => !shop.has(`${answer}.error.md`));
+});

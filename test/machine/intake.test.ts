@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { takeIn, checkRules, type Drop } from "../../src/machine/intake.ts";
+import { takeIn, checkRules, type Drop, type PromptFile } from "../../src/machine/intake.ts";
 import type { Task, TaskDrop } from "../../src/model/task.ts";
 import { checkTaskDrop } from "../../src/store/check.ts";
 import { ROLES, S, task } from "./play.ts";
@@ -159,6 +159,62 @@ test("of two drops with one id the first by name is taken", () => {
   );
 });
 
+test("what is refused uses up no number, and takes none from the others, however often it is looked at", () => {
+  const bad = [
+    drop("a-role.json", { agent: "nobody" }),
+    drop("b-path.json", { paths: "../x" }),
+    drop("d-needs.json", needs("impl-77")),
+    drop("e-far.json", { id: "impl-500", agent: "nobody" }),
+    drop("f-last.json", { id: "impl-999999999", agent: "nobody" }),
+    drop("impl-60.1.json"),
+  ];
+  for (let look = 0; look < 3; look++) assert.equal(take(bad, { highest: 0 }).highest, 0);
+  const result = take([...bad, drop("c.json"), drop("z.json"), drop("y.json")], { highest: 4 });
+  assert.deepEqual(
+    result.accepted.map(({ file, task: { id } }) => [file, id]),
+    [
+      ["c.json", "impl-5"],
+      ["y.json", "impl-6"],
+      ["z.json", "impl-7"],
+    ],
+  );
+  assert.deepEqual([result.highest, result.refused.length], [7, bad.length]);
+});
+
+test("drops whose id is taken shift nobody's number", () => {
+  const world = { tasks: [task("impl-1")], highest: 1 };
+  const taken = [drop("a.json", { id: "impl-1" }), drop("m.json", { id: "impl-3" }), drop("n.json", { id: "impl-3" })];
+  const good = [drop("b.json"), drop("z.json")];
+  const ids = (drops: Drop[]) => take(drops, world).accepted.map(({ file, task: { id } }) => `${file} ${id}`);
+  assert.deepEqual(ids([...taken, ...good]), ["m.json impl-3", "b.json impl-4", "z.json impl-5"]);
+  assert.deepEqual(ids([...good, ...taken].reverse()), ids([...taken, ...good]));
+  assert.deepEqual(ids([drop("m.json", { id: "impl-3" }), ...good]), ids([...taken, ...good]));
+});
+
+test("a number that a refused file names, or waits for, is not given to another", () => {
+  const waits = drop("impl-2.json", needs("impl-1"));
+  const early = take([waits, drop("a.json"), drop("impl-4.1.json"), drop("b.json")]);
+  assert.deepEqual(early.ids, ["impl-3", "impl-5"]);
+  const known = { tasks: early.tasks, highest: early.highest };
+  assert.deepEqual(take([waits, drop("impl-1.json")], known).ids, ["impl-1", "impl-2"]);
+});
+
+test("one that others count on by the number it would have had is refused with them, until that is right", () => {
+  const drops = [drop("a.json", { agent: "nobody" }), drop("b.json"), drop("c.json", needs("impl-2"))];
+  assert.deepEqual(take(drops).ids, ["impl-1"], "b.json is impl-1, and c.json would wait for itself");
+  assert.deepEqual(take(drops.slice(1)).ids, ["impl-1"]);
+});
+
+test("numbers that shift again and again are settled soon", (t) => {
+  const count = 3000;
+  const drops = Array.from({ length: count }, (_, i) => drop(`n${i}.json`, needs(`impl-${i}`)));
+  const from = performance.now();
+  const result = take(drops);
+  t.diagnostic(`${(performance.now() - from).toFixed(0)} ms`);
+  assert.equal(result.accepted.length + result.refused.length, count);
+  assert.ok(performance.now() - from < 10_000);
+});
+
 test("somebody who gives the highest number there is leaves room for the next one", () => {
   const world = { tasks: [task("impl-999999999"), task("impl-1")], highest: 999_999_999 };
   assert.deepEqual(take([drop("a.json"), drop("b.json"), drop("impl-3.json")], world).ids, [
@@ -292,6 +348,45 @@ test("a path that a symbolic link leads out is told once", () => {
   assert.deepEqual(problems(take([drop("a.json", { paths: "../x" }, ["../x"])])), {
     "a.json": ["path-escapes /paths"],
   });
+});
+
+test("a prompt file: inside the repository, and there as long as the task is to be run", () => {
+  const told = (name: string, is: PromptFile = "there", more: Partial<TaskDrop> = {}) => {
+    const asked: string[] = [];
+    const promptFile = (...about: string[]) => (asked.push(about.join(" in ")), is);
+    const result = take([{ ...drop("a.json", { execution: { prompt_file: name }, ...more }), promptFile }]);
+    return [...(problems(result)["a.json"] ?? []), ...asked];
+  };
+  const outside = "path-escapes /execution/prompt_file";
+  assert.deepEqual(told("notes/how.md"), [`notes/how.md in ${S}`]);
+  assert.deepEqual(told(""), []);
+  for (const out of ["/etc/passwd", "../../../etc/passwd", "notes/../../x", "~/x", "a\0b"])
+    assert.deepEqual(told(out, "there"), [outside], out);
+  assert.deepEqual(told("outl/passwd", "outside"), [outside, `outl/passwd in ${S}`]);
+  assert.deepEqual(told("x.md", "missing"), ["missing-prompt /execution/prompt_file", `x.md in ${S}`]);
+  for (const status of ["completed", "blocked"] as const)
+    assert.deepEqual(told("x.md", "missing", { status }), [`x.md in ${S}`], status);
+  assert.deepEqual(told("outl/passwd", "outside", { status: "completed" }), [outside, `outl/passwd in ${S}`]);
+});
+
+test("a prompt file that arrives later mends the drop", () => {
+  let is: PromptFile = "missing";
+  const waiting = { ...drop("a.json", { execution: { prompt_file: "x.md" } }), promptFile: () => is };
+  assert.deepEqual(take([waiting]).ids, []);
+  is = "there";
+  assert.deepEqual(take([waiting]).ids, ["impl-1"]);
+});
+
+test("an edit that names a prompt file is held to the same", () => {
+  const among = { taskOf: () => undefined, roles: ROLES, roleNames: () => [] };
+  const edited = (name: string) =>
+    task("impl-1", { execution: { attempts: 0, last_attempt: null, prompt_file: name } });
+  const codes = (name: string, is?: PromptFile) =>
+    checkRules(edited(name), is ? { ...among, promptFile: () => is } : among).map(({ code }) => code);
+  assert.deepEqual(codes("../x"), ["path-escapes"]);
+  assert.deepEqual(codes("x.md"), [], "without a look at the disk");
+  assert.deepEqual(codes("x.md", "outside"), ["path-escapes"]);
+  assert.deepEqual(codes("x.md", "missing"), ["missing-prompt"]);
 });
 
 test("an unknown role is told with those that there are", () => {

@@ -109,7 +109,7 @@ describe("cox add", () => {
       lab.cox("add", "x", "--agent", "nobody", "--depends", "impl-9").err,
       /no role "nobody"[\s\S]*|impl-9 does not exist/,
     );
-    assert.match(lab.cox("add", "x", "--agent", "command").err, /execution\.command is missing/);
+    assert.match(lab.cox("add", "x", "--agent", "command").err, /execution\.command is missing.*--command "npm test"/);
     assert.match(lab.cox("add").err, /no title/);
     for (const id of ["../x", "-x", "impl-01", "impl-1.1.1", "impl-1/../../y", "impl-1.1"])
       assert.equal(lab.cox("add", "x", `--id=${id}`).exit, 2, id);

@@ -72,9 +72,25 @@ test("a missing or too old Claude Code and an account that nobody pays are wrong
   const missing = examine(dir, {});
   assert.equal(missing.exit, 1);
   assert.match(missing.of("claude")[0]?.fix ?? "", /npm install -g @anthropic-ai\/claude-code/);
-  assert.equal(missing.of("account")[0]?.state, "bad");
+  assert.deepEqual(
+    missing.findings.filter(({ state }) => state === "bad").map(({ check }) => check),
+    ["claude"],
+    "without the program nobody can log in: one thing is wrong",
+  );
   const old = examine(dir, world(dir, "2.0.9"));
   assert.match(old.of("claude")[0]?.text ?? "", /2\.0\.9 is older than 2\.1\.197/);
+});
+
+test("a missing Claude Code is only a warning where no task needs it", async (t) => {
+  const { dir } = await workspace(t);
+  for (const id of ["impl-2", "impl-3"]) write(dir, `${SESSION}/.task/${id}.json`, task(id, { agent: "command" }));
+  const idle = examine(dir, {});
+  assert.deepEqual([idle.exit, idle.of("claude")[0]?.state, idle.of("account")[0]?.state], [0, "warn", "warn"]);
+  write(dir, "agents/shell.md", "---\nname: shell\ndescription: x\nrunner: command\ncommand: 'true'\n---\n");
+  write(dir, "inbox/x.json", '{"title": "x", "agent": "shell"}');
+  assert.equal(examine(dir, {}).exit, 0);
+  write(dir, "inbox/y.json", '{"title": "y"}');
+  assert.equal(examine(dir, {}).exit, 1);
 });
 
 test("the account that pays is told from what is there, in Claude Code's own order", async (t) => {

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
-import { describe, test } from "node:test";
-import { repository } from "./lab.ts";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test, type TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { folder, labIn, repository } from "./lab.ts";
 
 interface Picture {
   daemon: { up: boolean };
@@ -12,7 +14,7 @@ interface Picture {
   running: Record<string, unknown>[];
   waiting: { task: string; why: string | null }[];
   waiting_more: number;
-  problems: { what: string; mend: string }[];
+  problems: { about: string; what: string; mend: string; hint?: string }[];
   limits: unknown[];
   breakers: unknown[];
 }
@@ -61,7 +63,7 @@ describe("cox status", () => {
       [["impl-2", "waits for impl-1"]],
     );
     assert.deepEqual(picture.problems, [
-      { what: "impl-3 failed · it took too long", mend: "cox logs impl-3, then cox retry impl-3" },
+      { about: "task", what: "impl-3 failed · it took too long", mend: "cox logs impl-3, then cox retry impl-3" },
     ]);
     assert.deepEqual(
       [picture.limits, picture.breakers],
@@ -142,6 +144,103 @@ describe("cox status", () => {
   });
 });
 
+describe("what is no task", () => {
+  test("a file that was refused, or cannot be read, is named as that and not counted", (t) => {
+    const lab = repository(t, { init: true });
+    t.after(() => void lab.cox("stop", "--now"));
+    lab.cox("add", "first", "--agent", "human");
+    lab.cox("add", "edited", "--agent", "human");
+    assert.equal(lab.cox("start", "--once").exit, 0);
+    const inside = ".workflow/WFS-main/.task";
+    lab.write(`${inside}/impl-3.json`, JSON.stringify({ id: "impl-1", title: "again" }));
+    lab.write(`${inside}/impl-4.json`, lab.read(`${inside}/impl-1.json`));
+    lab.write(`${inside}/impl-5.json`, '{"title": "x", "agent": "nobody"}');
+    lab.write(`${inside}/impl-2.json`, JSON.stringify({ ...lab.task("impl-2"), type: "nonsense" }));
+    lab.cox("start", "--once");
+    lab.write(`${inside}/impl-1.json`, "{");
+    lab.write(`${inside}/impl-1.json.error.md`, "# not taken in");
+    for (const id of ["impl-2", "impl-3", "impl-4", "impl-5"]) assert.ok(lab.has(`${inside}/${id}.json.error.md`), id);
+    const { out } = lab.cox("list");
+    assert.match(out, /^impl-1 {2}unreadable {2}see \.task\/impl-1\.json\.error\.md\nimpl-2 {2}blocked .* edited\n/);
+    assert.match(
+      out,
+      /\nimpl-3 {2}refused {4}see \.task\/impl-3\.json\.error\.md\nimpl-4 {2}refused .*\nimpl-5 {2}refused /,
+    );
+    const { tasks, files } = lab.json<{ tasks: { id: string }[]; files: { id: string; is: string }[] }>("list");
+    assert.deepEqual(
+      [tasks.map(({ id }) => id), files.map(({ is }) => is)],
+      [["impl-2"], ["unreadable", "refused", "refused", "refused"]],
+    );
+    assert.equal(lab.cox("list", "--names").out, "impl-2\n");
+    assert.equal(lab.json<Picture>("status").sessions[0]?.counts?.total, 1);
+    assert.match(lab.cox("show", "impl-3").err, /was not taken in[\s\S]*impl-3\.json\.error\.md says why/);
+    assert.equal(lab.cox("cancel", "impl-5").exit, 1);
+    assert.match(lab.cox("show", "impl-1").err, /cannot be read/);
+    assert.equal(lab.json("add", "next")["task"], "impl-6");
+    assert.match(lab.cox("add", "next", "--id", "impl-3").err, /is there already, and is no task/);
+  });
+
+  test("a deleted task that the ledger knows is told as such, with its story", (t) => {
+    const lab = repository(t, { init: true });
+    t.after(() => void lab.cox("stop", "--now"));
+    lab.cox("add", "first", "--agent", "human");
+    lab.cox("start", "--once");
+    rmSync(lab.at(".workflow/WFS-main/.task/impl-1.json"));
+    assert.match(lab.cox("show", "impl-1").err, /is gone; the ledger still has/);
+    lab.cox("start", "--once");
+    const { exit, err } = lab.cox("show", "impl-1");
+    assert.equal(exit, 1);
+    assert.match(err, /impl-1 of WFS-main was deleted \(/);
+    const story = "git log refs/cox/ledger -- .workflow/WFS-main/.task/impl-1.json";
+    assert.ok(err.includes(story), err);
+    assert.notEqual(lab.git(...story.split(" ").slice(1)), "");
+    assert.match(lab.cox("show", "impl-9").err, /There is no task impl-9/);
+  });
+});
+
+describe("cox status at large", () => {
+  test("without an active session shows the paused ones, whether a daemon is up or not", (t) => {
+    const lab = repository(t, { init: true });
+    t.after(() => void lab.cox("stop", "--now"));
+    lab.cox("session", "new", "one");
+    lab.cox("add", "x");
+    lab.cox("add", "y");
+    lab.cox("cancel", "impl-1");
+    lab.cox("session", "new", "two", "--switch");
+    lab.cox("session", "pause");
+    const look = () => {
+      const { sessions, problems, waiting } = lab.json<Picture>("status");
+      return [sessions.map(({ counts }) => counts?.total), problems.map(({ mend }) => mend), waiting.map((w) => w.why)];
+    };
+    const expected = [[2, 0], ["cox retry WFS-one/impl-1"], ["its session is not active"]];
+    assert.deepEqual(look(), expected);
+    assert.equal(lab.cox("start", "--detach").exit, 0);
+    assert.deepEqual(look(), expected);
+    assert.match(lab.cox("status").out, /is up[\s\S]*WFS-one .*1 waiting · 1 blocked[\s\S]*cox switch WFS-one/);
+  });
+
+  test("counts tasks and files apart where there are more than it shows, and gives a hint only once", (t) => {
+    const lab = repository(t, { init: true });
+    lab.cox("session", "new", "main");
+    const hint = "Install it with `npm install`, then log in.";
+    const error = { class: "auth", message: "Claude Code was not found.", hint };
+    const last_attempt = { attempt: 1, run_id: null, started_at: "2026-11-21T09:30:00Z", error };
+    for (let n = 1; n <= 23; n++) {
+      const execution = { attempts: 1, reason: "auth", last_attempt };
+      const task = { id: `impl-${n}`, title: "x", status: "blocked", execution };
+      lab.write(`.workflow/WFS-main/.task/impl-${n}.json`, JSON.stringify(task));
+    }
+    for (const name of ["a", "b"]) {
+      lab.write(`.workflow/WFS-main/.task/${name}.json`, "[]");
+      lab.write(`.workflow/WFS-main/.task/${name}.json.error.md`, "# not taken in");
+    }
+    const { out } = lab.cox("status");
+    assert.match(out, /and 3 more: cox list --status blocked\n {2}and 2 more files: cox validate/);
+    assert.equal(out.split("Install it with npm install").length, 2, out);
+    assert.match(out, /impl-1 auth · Claude Code was not found\.\n/);
+  });
+});
+
 describe("cox list and show", () => {
   test("filter, name and describe tasks", (t) => {
     const lab = repository(t, { init: true });
@@ -206,6 +305,111 @@ describe("cox validate", () => {
     lab.write("draft.json", '{"title": 5}');
     assert.match(lab.cox("validate", "draft.json").out, /^draft\.json:1:11 \/title: title is 5; it must be a string/);
     assert.equal(lab.cox("validate", "none.json").exit, 1);
+  });
+});
+
+describe("cox validate of drops", () => {
+  test("tells the problems that the daemon reports", async (t) => {
+    const lab = repository(t, { init: true });
+    t.after(() => void lab.cox("stop", "--now"));
+    lab.cox("add", "first", "--agent", "human");
+    assert.equal(lab.cox("start", "--detach").exit, 0);
+    const drops: Record<string, string> = {
+      "inbox/abs.json": '{"title": "abs", "paths": "/etc/passwd"}',
+      "inbox/role.json": '{"title": "x", "agent": "nobody"}',
+      "inbox/taken.json": '{"title": "x", "id": "impl-1"}',
+      "inbox/command.json": '{"title": "x", "agent": "command", "relations": {"dependencies": ["impl-77"]}}',
+      "inbox/empty.md": "\n",
+      "WFS-main/.task/impl-7.json": '{"title": "x", "id": "impl-1"}',
+      "WFS-main/.task/loose.json": '{"title": "x", "paths": "../up"}',
+    };
+    for (const [path, content] of Object.entries(drops)) lab.write(`.workflow/${path}`, content);
+    const codes = (text: string) => [...text.matchAll(/^- `([a-z-]+)` (.*)$/gm)].map(([, code, line]) => [code, line]);
+    for (const path of Object.keys(drops)) {
+      const report = `.workflow/${path}.error.md`;
+      for (const deadline = Date.now() + 30_000; !lab.has(report); await sleep(20))
+        assert.ok(Date.now() < deadline, `${report} in vain`);
+      const { files } = lab.json<{ files: { problems: { code: string; message: string }[] }[] }>(
+        "validate",
+        `.workflow/${path}`,
+      );
+      const reported = codes(lab.read(report));
+      const told = files.flatMap(({ problems }) => problems);
+      assert.deepEqual(
+        told.map(({ code }) => code),
+        reported.map(([code]) => code),
+        path,
+      );
+      told.forEach(({ message }, place) => assert.ok(reported[place]?.[1]?.includes(message), `${path}: ${message}`));
+    }
+    assert.match(lab.cox("validate", ".workflow/inbox/abs.json").out, /leaves the repository/);
+  });
+});
+
+describe("settings that arrived by git", () => {
+  /** A clone of a repository whose branch has settings that would run a program and lead to another ledger. */
+  function clone(t: TestContext) {
+    const evil = join(folder(t), "evil");
+    writeFileSync(evil, `#!/bin/sh\ntouch '${evil}.ran'\necho '2.1.329 (Claude Code)'\n`);
+    chmodSync(evil, 0o755);
+    const upstream = repository(t, { init: true });
+    const config = `agent:\n  claude: ${evil}\nledger:\n  ref: refs/cox/evil\n`;
+    upstream.write(".workflow/config.yaml", config);
+    upstream.git("add", "-f", ".workflow/config.yaml");
+    upstream.git("commit", "-q", "-m", "settings");
+    const dir = join(folder(t), "clone");
+    upstream.git("clone", "-q", upstream.dir, dir);
+    const sha256 = createHash("sha256").update(config).digest("hex");
+    return { lab: labIn(dir), upstream, ran: () => existsSync(`${evil}.ran`), sha256 };
+  }
+
+  test("are not obeyed by any command until they are trusted", (t) => {
+    const { lab, ran } = clone(t);
+    const doctor = lab.json<{ findings: { check: string; state: string; text: string }[] }>("doctor");
+    const settings = doctor.findings.find(({ check }) => check === "settings");
+    assert.deepEqual([settings?.state, ran()], ["warn", false]);
+    assert.match(settings?.text ?? "", /not trusted, so it is not obeyed: the defaults are in force/);
+    assert.match(lab.cox("config").out, /not obeyed: the defaults.*cox trust \.workflow\/config\.yaml/);
+    assert.deepEqual(
+      [lab.cox("config", "get", "ledger.ref").out, lab.cox("config", "get", "agent.claude").out],
+      ["refs/cox/ledger\n", "claude\n"],
+    );
+    assert.equal(lab.json("log")["ref"], "refs/cox/ledger");
+    assert.match(lab.cox("restore").err, /recorded in refs\/cox\/ledger/);
+    assert.equal(lab.cox("trust", ".workflow/config.yaml").exit, 0);
+    assert.equal(lab.json("log")["ref"], "refs/cox/evil");
+    lab.cox("doctor");
+    assert.ok(ran());
+    lab.write(".workflow/config.yaml", `${lab.read(".workflow/config.yaml")}# more\n`);
+    assert.equal(lab.json("log")["ref"], "refs/cox/ledger");
+  });
+
+  test("are not trusted by a list that arrived by git as well, nor as a submodule, nor through a link", (t) => {
+    const { lab, upstream, sha256, ran } = clone(t);
+    upstream.write(".workflow/.run/trust.json", JSON.stringify({ "config.yaml": sha256 }));
+    upstream.git("add", "-f", ".workflow/.run/trust.json");
+    upstream.git("commit", "-q", "-m", "trust me");
+    lab.git("pull", "-q");
+    assert.equal(lab.json("log")["ref"], "refs/cox/ledger");
+    assert.equal(lab.cox("trust", ".workflow/config.yaml").exit, 4);
+    const mends = lab.json<Picture>("status").problems.map(({ mend }) => mend);
+    assert.ok(
+      mends.some((mend) => mend.includes("git rm -f .workflow/.run/trust.json")),
+      mends.join("\n"),
+    );
+    lab.git("rm", "-q", "-f", ".workflow/.run/trust.json");
+    assert.equal(lab.cox("trust", ".workflow/config.yaml").exit, 0);
+    assert.equal(lab.json("log")["ref"], "refs/cox/evil");
+
+    const commit = lab.git("rev-parse", "HEAD").trim();
+    lab.git("rm", "-q", "-r", "--cached", ".workflow");
+    lab.git("update-index", "--add", "--cacheinfo", `160000,${commit},.workflow`);
+    assert.equal(lab.json("log")["ref"], "refs/cox/ledger");
+    renameSync(lab.at(".workflow"), lab.at("elsewhere"));
+    symlinkSync("elsewhere", lab.at(".workflow"));
+    assert.equal(lab.json("log")["ref"], "refs/cox/ledger");
+    lab.cox("doctor");
+    assert.ok(!ran());
   });
 });
 

@@ -20,7 +20,7 @@ test("after rm -rf .workflow everything comes back, paused, with nothing running
   assert.equal(read(dir, TASK(1)), before);
   assert.equal(JSON.parse(read(dir, `${SESSION}/workflow-session.json`)).status, "paused");
   assert.equal(JSON.parse(read(dir, TASK(2))).status, "pending");
-  assert.deepEqual(readdirSync(join(dir, ".workflow")).sort(), [".run", SESSION]);
+  assert.deepEqual(readdirSync(join(dir, ".workflow")).sort(), [".run", SESSION, "agents", "inbox"]);
   assert.deepEqual(readdirSync(join(dir, ".workflow/.run")).sort(), ["daemon.lock", "tmp"]);
   assert.deepEqual(readdirSync(join(dir, ".workflow/.run/tmp")), []);
   assert.equal(git(dir, "status", "--porcelain"), "");

@@ -1,6 +1,6 @@
 /** Commands that steer tasks and sessions, as edits of files, with the daemon stopped. */
 import assert from "node:assert/strict";
-import { readdirSync, symlinkSync } from "node:fs";
+import { readdirSync, statSync, symlinkSync, utimesSync } from "node:fs";
 import { describe, test } from "node:test";
 import { folder, repository, type Lab } from "./lab.ts";
 
@@ -104,7 +104,8 @@ describe("a task", () => {
     }
     assert.equal(lab.cox("retry", "-x").exit, 2);
     assert.equal(lab.cox("retry", "--", "-x").exit, 2);
-    assert.match(lab.cox("show", "impl-2").err, /no task impl-2[\s\S]*Did you mean impl-1/);
+    assert.match(lab.cox("show", "impl-2").err, /no task impl-2[\s\S]*cox list/);
+    assert.doesNotMatch(lab.cox("cancel", "impl-99").err, /Did you mean/);
     lab.write("elsewhere.json", '{"title": "secret", "status": "blocked"}');
     symlinkSync(lab.at("elsewhere.json"), lab.at(".workflow/WFS-main/.task/impl-5.json"));
     assert.equal(lab.cox("retry", "impl-5").exit, 1);
@@ -138,6 +139,18 @@ describe("a session", () => {
       (JSON.parse(lab.read(`.workflow/${id}/workflow-session.json`)) as { status: string }).status;
     assert.deepEqual([status("WFS-one"), status("WFS-two")], ["paused", "active"]);
     assert.equal(lab.json("switch", "WFS-two")["changed"], false);
+    const file = ".workflow/WFS-two/workflow-session.json";
+    lab.write(file, lab.read(file).replace('"active"', '"paused"'));
+    utimesSync(lab.at(".workflow/.active-WFS-two"), 1, 1);
+    const anew = lab.cox("switch", "two").out;
+    assert.match(
+      anew,
+      /WFS-two is active\.\nIts marker was there, though WFS-two\/.* says paused: the marker was touched/,
+    );
+    assert.deepEqual(
+      [status("WFS-two"), statSync(lab.at(".workflow/.active-WFS-two")).mtimeMs > 1e6],
+      ["active", true],
+    );
     assert.match(lab.cox("switch", "tow").err, /Did you mean WFS-two/);
     assert.equal(lab.cox("switch", "../x").exit, 2);
   });

@@ -1,8 +1,8 @@
 /** `cox add`: a task file, complete, in the session's `.task/`. */
-import { rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { takeIn } from "../../machine/intake.ts";
-import { parseAttemptName, taskNumbers, type SessionId, type TaskId } from "../../model/ids.ts";
+import { isTaskId, parseAttemptName, taskNumbers, type SessionId, type TaskId } from "../../model/ids.ts";
 import type { Task, TaskDrop } from "../../model/task.ts";
 import type { Problem } from "../../problems.ts";
 import { formatJson } from "../../store/json-file.ts";
@@ -110,11 +110,20 @@ function taskFor(
   { drop, parent }: Described & { drop: TaskDrop },
 ): { ok: Task } | { trouble: Trouble } {
   const tasks = readTasks(workspace.folder, session);
-  const ids = [...tasks.byId.keys(), ...formerIds(workspace, session)];
+  const ids = usedIds(workspace, session);
   const id =
     parent === undefined
       ? drop.id
       : `${parent}.${Math.max(0, ...ids.filter((each) => each.startsWith(`${parent}.`)).map((each) => taskNumbers(each)[1])) + 1}`;
+  // What has the name cannot be told from here, and is not written over.
+  if (id !== undefined && !tasks.byId.has(id) && isThere(workspace, at.task(session, id)))
+    return {
+      trouble: {
+        exit: 4,
+        what: `.workflow/${at.task(session, id)} is there already, and is no task.`,
+        todo: `cox validate .workflow/${at.task(session, id)} says why; or leave the id out.`,
+      },
+    };
   const roles = roleNames(workspace.folder);
   const result = takeIn(
     [
@@ -186,10 +195,20 @@ async function create(
   return (await createFile(workspace, at.task(session, task.id), formatJson(task))) ? task : null;
 }
 
-/** Ids that attempts are left of: not given again, though their task is gone. */
-function formerIds(workspace: Workspace, session: SessionId): TaskId[] {
-  const names = ["prompts", "responses"].flatMap((name) => entriesOf(join(workspace.folder, session, name)));
-  return names.flatMap(({ name }) => parseAttemptName(name.replace(/\.(md|json)$/, ""))?.task ?? []);
+/** Ids that are not given again: of all that is named like a task, and those that attempts are left of. */
+function usedIds(workspace: Workspace, session: SessionId): TaskId[] {
+  const namesIn = (name: string) => entriesOf(join(workspace.folder, session, name)).map((entry) => entry.name);
+  const attempts = ["prompts", "responses"].flatMap(namesIn);
+  return [
+    ...namesIn(".task")
+      .map((name) => name.replace(/\.json$/, ""))
+      .filter(isTaskId),
+    ...attempts.flatMap((name) => parseAttemptName(name.replace(/\.(md|json)$/, ""))?.task ?? []),
+  ];
+}
+
+function isThere(workspace: Workspace, path: string): boolean {
+  return lstatSync(join(workspace.folder, path), { throwIfNoEntry: false }) !== undefined;
 }
 
 function taskOf(tasks: TasksOnDisk): (id: TaskId) => Task | undefined {
@@ -200,7 +219,9 @@ function notAdded(problems: Problem[]): Trouble {
   return {
     exit: 2,
     what: "The task was not added.",
-    problems,
+    problems: problems.map((found) =>
+      found.code === "no-command" ? { ...found, hint: 'Give it: --command "npm test".' } : found,
+    ),
     todo: "Mend that and try again; cox add --help shows the options.",
   };
 }

@@ -1,20 +1,25 @@
 /** What is wrong with one file of a workspace, as `cox validate` tells it. */
+import { isUtf8 } from "node:buffer";
 import { takeIn } from "../../machine/intake.ts";
 import type { SessionId, TaskId } from "../../model/ids.ts";
 import { newSession } from "../../model/session.ts";
+import { plain } from "../../model/plain.ts";
 import { RUNNERS } from "../../model/role.ts";
 import type { Task, TaskDrop } from "../../model/task.ts";
 import { problem, type Problem } from "../../problems.ts";
 import { checkSession, checkTaskDrop } from "../../store/check.ts";
 import { readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
-import type { Place } from "../../store/paths.ts";
+import { isTextDrop, type Place } from "../../store/paths.ts";
 import { escaping } from "../../store/escaping.ts";
 
 /** What a task's rules are checked against; null outside of a workspace. */
 export interface Among {
   repository: string;
+  /** A session of null is the one that the inbox goes to. */
   taskOf: (session: SessionId | null, id: TaskId) => Task | undefined;
+  /** The highest number that a session's tasks have. */
+  highest: (session: SessionId | null) => number;
   roles: ReadonlySet<string>;
 }
 
@@ -30,7 +35,7 @@ export function checkFile(content: Buffer, place: Place, among: Among | null): P
     case "task":
       return checkTask(content, { session: place.session, id: place.id }, among);
     case "inbox":
-      return place.name.endsWith(".json") ? checkTask(content, { session: null, id: null }, among) : undefined;
+      return isTextDrop(place.name) ? checkText(content) : checkTask(content, { session: null, id: null }, among);
     case "role":
       return checkRole(content);
     case "response":
@@ -69,42 +74,42 @@ function checkTask(
   return locate(parsed.text, problems);
 }
 
+/** What the daemon would report: of a task's own file as an edit, of any other as a drop. */
 function rulesOf(
   drop: TaskDrop,
   { session, id }: { session: SessionId | null; id: TaskId | null },
   among: Among | null,
 ): Problem[] {
-  const problems: Problem[] = [];
-  if (id !== null && drop.id !== undefined && drop.id !== id) {
-    problems.push(
+  if (!among) return [];
+  if (id !== null && drop.id !== undefined && drop.id !== id && !isDropOf(drop, among.taskOf(session, drop.id))) {
+    return [
       problem("id-changed", `The file of ${id} says id ${drop.id}.`, {
         pointer: "/id",
-        hint: `Put ${id} back, or give the file another name.`,
+        hint: `Put ${id} back, or drop a new file.`,
       }),
-    );
+    ];
   }
-  if (id === null && drop.id !== undefined && among?.taskOf(session, drop.id)) {
-    problems.push(
-      problem("id-exists", `The id ${drop.id} is taken.`, {
-        pointer: "/id",
-        hint: "Leave the id out, and the next free one is given.",
-      }),
-    );
-  }
-  if (!among) return problems;
   const outside = escaping(drop.paths ?? "", among.repository);
-  const own = id ?? drop.id;
-  const taken = takeIn(
-    [{ file: "", sha256: "", drop: own === undefined ? drop : { ...drop, id: own }, idByName: id, escaping: outside }],
-    {
-      session: session ?? "",
-      taskOf: (other) => (other === own ? undefined : among.taskOf(session, other)),
-      highest: 0,
-      roles: among.roles,
-      roleNames: () => [...among.roles],
-    },
-  );
-  return [...problems, ...taken.refused.flatMap((refused) => refused.problems)];
+  const { refused } = takeIn([{ file: "", sha256: "", drop, idByName: id, escaping: outside }], {
+    session: session ?? "",
+    taskOf: (other) => (other === id ? undefined : among.taskOf(session, other)),
+    highest: among.highest(session),
+    roles: among.roles,
+    roleNames: () => [...among.roles],
+  });
+  return refused.flatMap(({ problems }) => problems);
+}
+
+/** A file that never was the task of its name: nothing was taken in from it, or it is a copy of the task that it names. */
+function isDropOf({ execution }: TaskDrop, named: Task | undefined): boolean {
+  const source = execution?.source;
+  return source === undefined || JSON.stringify(source) === JSON.stringify(named?.execution.source);
+}
+
+function checkText(content: Buffer): Problem[] {
+  if (!isUtf8(content)) return [problem("not-utf8", "The file is not UTF-8 text.", { hint: "Save it as UTF-8." })];
+  const isEmpty = plain(content.toString("utf8")).replace(/[#\s]/g, "") === "";
+  return isEmpty ? [problem("empty-file", "The file has no text.", { hint: "Its first line is the title." })] : [];
 }
 
 /** Only the outline: the daemon reads roles in full, and reports what it finds beside the file. */

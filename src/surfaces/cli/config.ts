@@ -1,6 +1,4 @@
 /** `cox config`: the settings as they are in force, one of them, or what they mean. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { closest } from "../../store/closest.ts";
 import { at } from "../../store/paths.ts";
 import { done, refused, type Command, type Outcome } from "./command.ts";
@@ -16,8 +14,9 @@ export const command: Command = {
   ],
   options: [{ name: "docs", text: "what each setting means" }],
   example: "cox config get retry.attempts",
-  async run(input, { workspace, environment, paint }) {
-    const { readConfig, settings } = await import("../../store/config-file.ts");
+  async run(input, { workspace, environment, paint, tell }) {
+    const { settings } = await import("../../store/config-file.ts");
+    const { settingsOf, UNTRUSTED_SETTINGS } = await import("./settings.ts");
     const { documentation, yamlValue } = await import("./config-text.ts");
     const [action, key] = [input.text("action"), input.text("key")];
     if (action !== undefined && (action !== "get" || key === undefined)) {
@@ -46,22 +45,27 @@ export const command: Command = {
         what: "This is not a workspace: there are no settings.",
         todo: "Run cox init; cox config --docs says what can be set.",
       });
-    const read = readConfig(textOf(join(workspace.folder, at.config)), environment);
-    if ("problems" in read) {
+    const { config, written, file, problems } = settingsOf(workspace, environment);
+    if (problems.length > 0) {
       return refused({
         exit: 1,
-        what: ".workflow/config.yaml cannot be used.",
+        what: file === "obeyed" ? ".workflow/config.yaml cannot be used." : "The settings cannot be used.",
         why: "The last good settings stay in force while the daemon runs.",
-        problems: read.problems,
+        problems,
         todo: "Mend it: cox config --docs lists the settings.",
       });
     }
     const rows = all.map(({ name }) => ({
       name,
-      value: valueAt(read.ok, name),
-      from: from(name, read.written, environment),
+      value: valueAt(config, name),
+      from: from(name, written, environment),
     }));
-    if (key !== undefined) return one(rows, read.ok, key, yamlValue);
+    const untrusted =
+      file === "untrusted" ? [`${UNTRUSTED_SETTINGS} Read it, then: cox trust .workflow/${at.config}`] : [];
+    if (key !== undefined) {
+      for (const line of untrusted) tell(`${line}\n`);
+      return one(rows, config, key, yamlValue);
+    }
     const text = table(
       rows.map(({ name, value, from: source }) => [
         name,
@@ -69,7 +73,7 @@ export const command: Command = {
         source === "default" ? paint("dim", source) : paint("yellow", source),
       ]),
     );
-    return done(text, read.ok);
+    return done([...untrusted.map((line) => paint("yellow", line)), text].join("\n"), config);
   },
 };
 
@@ -114,14 +118,4 @@ function valueAt(value: unknown, name: string): unknown {
           : undefined,
       value,
     );
-}
-
-/** Without a file, as with an empty one, all is default. */
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
 }

@@ -9,26 +9,37 @@ import { isObject } from "./tasks-on-disk.ts";
 const OLDEST = "2.1.197";
 const INSTALL = "npm install -g @anthropic-ai/claude-code, or set agent.claude to where it is";
 
-export async function claudeFindings(name: string, env: NodeJS.ProcessEnv, trustsProject: boolean): Promise<Finding[]> {
+/** `needed`: whether there is work for it; else whatever is wrong with it is only a warning. */
+export async function claudeFindings(
+  name: string,
+  env: NodeJS.ProcessEnv,
+  { trustsProject, needed }: { trustsProject: boolean; needed: boolean },
+): Promise<Finding[]> {
+  const program = await programFinding(name, env);
   const account = accountFinding(env, trustsProject);
+  // Without the program nobody can log in: one thing is wrong, not two.
+  const findings = [program, program.state === "bad" ? mildly(account) : account];
+  return needed ? findings : findings.map(mildly);
+}
+
+async function programFinding(name: string, env: NodeJS.ProcessEnv): Promise<Finding> {
   const file = programAt(name, env["PATH"] ?? "");
   if (file === undefined)
-    return [
-      bad("claude", `Claude Code (${name}) was not found. Tasks for other agents run without it.`, INSTALL),
-      account,
-    ];
+    return bad("claude", `Claude Code (${name}) was not found. Tasks for other agents run without it.`, INSTALL);
   const said = await versionOf(file, env);
   const version = /^(\d+\.\d+\.\d+)/.exec(said)?.[1];
   if (version === undefined)
-    return [bad("claude", `${file} does not say which version it is${said ? `: ${said}` : ""}.`, INSTALL), account];
+    return bad("claude", `${file} does not say which version it is${said ? `: ${said}` : ""}.`, INSTALL);
   if (!isAtLeast(version, OLDEST))
-    return [bad("claude", `Claude Code ${version} is older than ${OLDEST}.`, `claude update (${file})`), account];
-  return [ok("claude", `Claude Code ${version} (${file})`), account];
+    return bad("claude", `Claude Code ${version} is older than ${OLDEST}.`, `claude update (${file})`);
+  return ok("claude", `Claude Code ${version} (${file})`);
 }
+
+const mildly = (finding: Finding): Finding => (finding.state === "bad" ? { ...finding, state: "warn" } : finding);
 
 /** Whether `claude` can be started and paid; undefined when it can, else what is missing. For `cox demo --live`. */
 export async function whatClaudeLacks(name: string, env: NodeJS.ProcessEnv): Promise<Finding | undefined> {
-  return (await claudeFindings(name, env, false)).find(({ state }) => state === "bad");
+  return (await claudeFindings(name, env, { trustsProject: false, needed: true })).find(({ state }) => state === "bad");
 }
 
 /** In the order in which Claude Code itself looks. */

@@ -12,7 +12,7 @@ import type { Workspace } from "./context.ts";
 import { bad, ok, some, warn, type Finding } from "./doctor-finding.ts";
 import { findLedger, recordedFiles, recordedId } from "./ledger-place.ts";
 import { isObject } from "./tasks-on-disk.ts";
-import { untrustedFiles } from "./trusted.ts";
+import { howToTrust, TRUSTED, untrustedFiles } from "./trusted.ts";
 
 const OLDEST = [2, 39] as const;
 
@@ -86,7 +86,9 @@ export function excludeFinding(repository: Repository): Finding {
 export function trackedFinding(workspace: Workspace): Finding | undefined {
   const untrusted = untrustedFiles(workspace);
   if (untrusted.length === 0) return undefined;
-  const fix = `read them, then: cox trust ${untrusted[0]} (or git rm --cached -r ${WORKSPACE})`;
+  const fix = untrusted.includes(TRUSTED)
+    ? howToTrust(TRUSTED)
+    : `${howToTrust(untrusted[0] ?? "")} (or, all of them: git rm --cached -r ${WORKSPACE})`;
   return warn("trust", `Tracked by the repository, so neither run nor obeyed: ${some(untrusted)}.`, fix);
 }
 

@@ -5,24 +5,23 @@ import type { Config } from "../../config.ts";
 import { parentOf, type SessionId } from "../../model/ids.ts";
 import { problemLine } from "../../problems.ts";
 import { checkSession, checkTaskDrop } from "../../store/check.ts";
-import { defaults, readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
 import { at, RUN } from "../../store/paths.ts";
 import { readRegular, Scanner, type Found } from "../../store/scan.ts";
 import { bad, ok, some, warn, type Finding } from "./doctor-finding.ts";
+import type { Workspace } from "./context.ts";
+import { settingsOf, UNTRUSTED_SETTINGS } from "./settings.ts";
 import { isObject } from "./tasks-on-disk.ts";
 
-export function configOf(folder: string, env: NodeJS.ProcessEnv): { config: Config; findings: Finding[] } {
-  const file = readRegular(join(folder, at.config));
-  const read = readConfig(file?.content.toString("utf8") ?? "", env);
-  if ("ok" in read)
-    return { config: read.ok, findings: [ok("settings", file ? at.config : "none written: the defaults")] };
-  return {
-    config: defaults(),
-    findings: read.problems.map((found) =>
-      bad("settings", problemLine(found, at.config), "edit .workflow/config.yaml; cox config --docs explains it"),
-    ),
-  };
+export function configOf(workspace: Workspace, env: NodeJS.ProcessEnv): { config: Config; findings: Finding[] } {
+  const { config, file, problems } = settingsOf(workspace, env);
+  const fix = "edit .workflow/config.yaml; cox config --docs explains it";
+  const findings = problems.map((found) => bad("settings", problemLine(found, at.config), fix));
+  if (file === "untrusted")
+    findings.push(warn("settings", UNTRUSTED_SETTINGS, `read it, then: cox trust .workflow/${at.config}`));
+  else if (problems.length === 0)
+    findings.push(ok("settings", file === "obeyed" ? at.config : "none written: the defaults"));
+  return { config, findings };
 }
 
 /** `watched`: how many files and folders the daemon watches. */

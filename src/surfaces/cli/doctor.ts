@@ -9,6 +9,7 @@ import { bypassFinding, claudeFindings } from "./doctor-claude.ts";
 import { bad, ok, warn, type Finding } from "./doctor-finding.ts";
 import { excludeFinding, gitFinding, ledgerFindings, repositoryOf, trackedFinding } from "./doctor-git.ts";
 import { fileSystemFinding, nodeFinding, watchFinding } from "./doctor-system.ts";
+import { needsClaude } from "./needs-claude.ts";
 import { bypassing, configOf, filesOf, leftoverFinding } from "./doctor-workspace.ts";
 
 export const command: Command = {
@@ -55,7 +56,7 @@ async function examine(context: Context): Promise<Finding[]> {
   const folder = "repository" in found ? join(found.repository.root, WORKSPACE) : undefined;
   const there = folder === undefined ? undefined : lstatSync(folder, { throwIfNoEntry: false });
   if (!("repository" in found) || folder === undefined || !there?.isDirectory()) {
-    findings.push(...(await claudeFindings("claude", environment, false)));
+    findings.push(...(await claudeFindings("claude", environment, { trustsProject: false, needed: false })));
     if (there) findings.push(bad("workspace", `${folder} is not a folder.`, "move it away, then cox init"));
     else if (folder)
       findings.push(
@@ -64,13 +65,14 @@ async function examine(context: Context): Promise<Finding[]> {
     return findings;
   }
   const { repository } = found;
-  const settings = configOf(folder, environment);
-  const { config } = settings;
   const workspace = { repository: repository.root, folder, gitDir: repository.gitDir };
+  const settings = configOf(workspace, environment);
+  const { config } = settings;
   const daemon = await daemonOf(workspace);
   const files = await filesOf(folder);
   const add = (...more: (Finding | undefined)[]) => findings.push(...more.filter((one) => one !== undefined));
-  add(...(await claudeFindings(config.agent.claude, environment, config.trust_project_settings)));
+  const asked = { trustsProject: config.trust_project_settings, needed: needsClaude(folder) };
+  add(...(await claudeFindings(config.agent.claude, environment, asked)));
   add(bypassFinding(bypassing(folder, config), environment, process.getuid?.()));
   add(...settings.findings, excludeFinding(repository));
   add(daemonFinding(daemon), fileSystemFinding(folder), watchFinding(files.watched));

@@ -10,8 +10,10 @@ export function mayTrack({ gitDir }: Pick<Workspace, "gitDir">): boolean {
     const index = readFileSync(join(gitDir, "index"));
     // Version 4 shortens names by what they have in common with the one before; a split index holds them elsewhere.
     if (index.readUInt32BE(4) > 3 || readdirSync(gitDir).some((name) => name.startsWith("sharedindex."))) return true;
-    return index.includes(`${WORKSPACE}/`);
-  } catch {
-    return false;
+    // Without a slash: the folder itself may be tracked, as a submodule.
+    return index.includes(WORKSPACE);
+  } catch (error) {
+    // An index that cannot be read could name anything.
+    return (error as NodeJS.ErrnoException).code !== "ENOENT";
   }
 }

@@ -1,13 +1,12 @@
 /** Where this repository's ledger is, and what it holds: read by git alone, so that it works beside a daemon. */
 import { createHash } from "node:crypto";
 import { isUtf8 } from "node:buffer";
-import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { findRepository, git, type Repository } from "../../ledger/git.ts";
 import { redactor } from "../../ledger/redact.ts";
-import { defaults, readConfig } from "../../store/config-file.ts";
-import { at, WORKSPACE } from "../../store/paths.ts";
+import { WORKSPACE } from "../../store/paths.ts";
 import type { Trouble } from "./command.ts";
+import { settingsOf } from "./settings.ts";
 
 export interface LedgerPlace {
   repository: Repository;
@@ -27,7 +26,9 @@ export async function findLedger(
     return { trouble: { exit: code === "no-repository" ? 3 : 1, what: message, todo: hint } };
   }
   const repository = found.ok;
-  const ref = refIn(repository, settingsRef(repository.root, environment));
+  const { root, gitDir } = repository;
+  const workspace = { repository: root, folder: join(root, WORKSPACE), gitDir };
+  const ref = refIn(repository, settingsOf(workspace, environment).config.ledger.ref);
   return { ok: { repository, ref, tip: await commitAt(repository, ref) } };
 }
 
@@ -66,15 +67,4 @@ function refIn(repository: Repository, ref: string): string {
   const name = basename(repository.gitDir).replace(/[^A-Za-z0-9_-]+/g, "-");
   const hash = createHash("sha256").update(repository.gitDir).digest("hex").slice(0, 8);
   return ref.replace(/^refs\/cox\//, `refs/cox/worktrees/${/^[A-Za-z0-9]/.test(name) ? name : hash}/`);
-}
-
-function settingsRef(root: string, environment: NodeJS.ProcessEnv): string {
-  let text = "";
-  try {
-    text = readFileSync(join(root, WORKSPACE, at.config), "utf8");
-  } catch {
-    // None yet, or none any more.
-  }
-  const read = readConfig(text, environment);
-  return "ok" in read ? read.ok.ledger.ref : defaults().ledger.ref;
 }

@@ -1,8 +1,10 @@
 /** `cox list`: the tasks of a session, one a line. */
 import { done, refused, type Command } from "./command.ts";
+import { compareTaskIds } from "../../model/ids.ts";
+import { at } from "../../store/paths.ts";
 import { currentSession, findSession } from "./naming.ts";
 import { readSessions } from "./sessions-on-disk.ts";
-import { readTasks, type TaskOnDisk } from "./tasks-on-disk.ts";
+import { readTasks, type FaultyFile, type TaskOnDisk, type TasksOnDisk } from "./tasks-on-disk.ts";
 import { oneLine } from "./text.ts";
 import type { Paint, Style } from "./output.ts";
 
@@ -53,21 +55,30 @@ export const command: Command = {
         : findSession(workspace, written);
     if (one && "trouble" in one) return refused(one.trouble);
     const chosen = one ? [one.ok] : sessions.map(({ session_id }) => session_id);
-    const tasks = chosen
-      .flatMap((session) => readTasks(workspace.folder, session).tasks)
-      .filter(({ status }) => !wanted || wanted.includes(status));
-    if (json) return done("", { tasks: tasks.map(factsOf) });
+    const read = chosen.map((session) => readTasks(workspace.folder, session));
+    const tasks = read.flatMap((each) => each.tasks).filter(({ status }) => !wanted || wanted.includes(status));
+    if (json) return done("", { tasks: tasks.map(factsOf), files: read.flatMap(({ faulty }) => faulty.map(faultOf)) });
     const current = currentSession(workspace);
     const short = one && "ok" in current ? current.ok : null;
-    const name = (task: TaskOnDisk) => (task.session === short ? task.id : `${task.session}/${task.id}`);
+    const name = (task: TaskOnDisk | FaultyFile) => (task.session === short ? task.id : `${task.session}/${task.id}`);
     if (input.flag("names")) return done(tasks.map(name).join("\n"), null);
-    if (tasks.length === 0)
+    // Files that are no tasks have no status.
+    const lines = wanted ? tasks : read.flatMap(inOrder);
+    if (lines.length === 0)
       return done(
         wanted ? `No task is ${wanted.join(" or ")}.` : 'There are no tasks yet. Add one: cox add "title"',
         null,
       );
-    const width = tasks.reduce((most, task) => Math.max(most, name(task).length), 0);
-    return done(tasks.map((task) => lineOf(task, name(task).padEnd(width), paint)).join("\n"), null);
+    const width = lines.reduce((most, each) => Math.max(most, name(each).length), 0);
+    return done(
+      lines
+        .map((each) => {
+          const padded = name(each).padEnd(width);
+          return "is" in each ? faultLine(each, padded, paint) : lineOf(each, padded, paint);
+        })
+        .join("\n"),
+      null,
+    );
   },
 };
 
@@ -76,6 +87,20 @@ function lineOf(task: TaskOnDisk, name: string, paint: Paint): string {
   const reason = status === "blocked" ? (task.task()?.execution.reason ?? "cancelled") : undefined;
   const state = reason ? `blocked (${oneLine(reason, 20)})` : status;
   return `${name}  ${paint(COLOURS[status], state.padEnd(9))}  ${oneLine(task.title, 100)}`;
+}
+
+function inOrder({ tasks, faulty }: TasksOnDisk): (TaskOnDisk | FaultyFile)[] {
+  return faulty.length === 0 ? tasks : [...tasks, ...faulty].sort((a, b) => compareTaskIds(a.id, b.id));
+}
+
+function faultLine({ id, path, is, reported }: FaultyFile, name: string, paint: Paint): string {
+  const say = reported ? `see .task/${at.report(`${id}.json`)}` : `cox validate .workflow/${path} says why`;
+  return `${name}  ${paint("red", is.padEnd(9))}  ${say}`;
+}
+
+function faultOf({ session, id, path, is, reported }: FaultyFile): Record<string, unknown> {
+  const file = `.workflow/${path}`;
+  return { session, id, file, is, report: reported ? at.report(file) : null };
 }
 
 function factsOf(task: TaskOnDisk): Record<string, unknown> {

@@ -6,7 +6,7 @@ import { closest } from "../../store/closest.ts";
 import type { Trouble } from "./command.ts";
 import type { Workspace } from "./context.ts";
 import { readSessions } from "./sessions-on-disk.ts";
-import { entriesOf, lenient, readText } from "./tasks-on-disk.ts";
+import { entriesOf, isOwnFile, lenient, readText } from "./tasks-on-disk.ts";
 
 export interface NamedTask {
   session: SessionId;
@@ -20,7 +20,10 @@ export interface NamedTask {
 }
 
 /** The task as its file stands. */
-export function findTask(workspace: Workspace, written: string): { ok: NamedTask } | { trouble: Trouble } {
+export function findTask(
+  workspace: Workspace,
+  written: string,
+): { ok: NamedTask } | { trouble: Trouble; missing?: { session: SessionId; id: TaskId } } {
   const slash = written.lastIndexOf("/");
   const id = written.slice(slash + 1).replace(/\.json$/, "");
   if (!isTaskId(id)) {
@@ -39,13 +42,12 @@ export function findTask(workspace: Workspace, written: string): { ok: NamedTask
   const entries = entriesOf(dir);
   const entry = entries.find(({ name }) => name === `${id}.json`);
   if (!entry) {
-    const ids = entries.map(({ name }) => name.replace(/\.json$/, "")).filter(isTaskId);
-    const near = ids.length <= 1000 ? closest(id, ids) : undefined;
     return {
+      missing: { session, id },
       trouble: {
         exit: 1,
         what: `There is no task ${id} in ${session}.`,
-        todo: near ? `Did you mean ${near}?` : `cox list --session ${session} shows its tasks.`,
+        todo: `cox list --session ${session} shows its tasks.`,
       },
     };
   }
@@ -58,6 +60,17 @@ export function findTask(workspace: Workspace, written: string): { ok: NamedTask
         what: `The file of ${id} cannot be read.`,
         why: "It is not a regular file with one JSON object.",
         todo: `cox validate .workflow/${at.task(session, id)} says what is wrong.`,
+      },
+    };
+  }
+  const isReported = entries.some(({ name }) => name === at.report(`${id}.json`));
+  if (isReported && !isOwnFile(`${dir}/${id}.json`, id)) {
+    const path = `.workflow/${at.task(session, id)}`;
+    return {
+      trouble: {
+        exit: 1,
+        what: `${path} is no task: it was not taken in.`,
+        todo: `${at.report(path)} says why; mend the file, or remove it.`,
       },
     };
   }

@@ -1,7 +1,7 @@
 /** The state of a workspace at one look: what `cox status` shows, as a value (its `--json`). */
 import { whatIsWrong, whyItWaits, type Surroundings } from "../../views/waiting.ts";
 import type { SessionFile } from "../../model/session.ts";
-import { stateOf } from "../../model/task.ts";
+import { stateOf, type Task } from "../../model/task.ts";
 import { isInstant, toMs } from "../../model/time.ts";
 import { at } from "../../store/paths.ts";
 import type { Workspace } from "./context.ts";
@@ -44,9 +44,12 @@ interface Waiting {
 }
 
 interface Wrong {
+  about: "task" | "file";
   what: string;
   /** The command or act that mends it. */
   mend: string;
+  /** What helps besides, often the same for many tasks. */
+  hint?: string;
 }
 
 const MOST_WAITING = 10;
@@ -56,7 +59,12 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
   const daemon = await daemonOf(workspace);
   const { sessions, active } = readSessions(folder);
   const shown = sessions.filter(
-    (session) => session.status === "active" || session.progress.current_tasks.length > 0 || sessions.length === 1,
+    ({ status, progress }) =>
+      status === "active" ||
+      progress.current_tasks.length > 0 ||
+      sessions.length === 1 ||
+      // What is to go on has to be chosen among these.
+      (active.length === 0 && status === "paused"),
   );
   const seen = shown.map((session) => ({ session, tasks: readTasks(folder, session.session_id) }));
   const holder = daemon.up ? daemon.holder : null;
@@ -80,11 +88,12 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
   }
   picture.problems.push(...workspaceFiles(workspace));
   if (mayTrack(workspace)) {
-    const { untrustedFiles } = await import("./trusted.ts");
+    const { howToTrust, untrustedFiles } = await import("./trusted.ts");
     for (const path of untrustedFiles(workspace)) {
       picture.problems.push({
+        about: "file",
         what: `.workflow/${path} arrived by git and is not obeyed`,
-        mend: `read it, then: cox trust .workflow/${path}`,
+        mend: howToTrust(path),
       });
     }
   }
@@ -118,11 +127,18 @@ function oneTask({ picture, folder, session, tasks, now, short }: Place, task: T
     picture.running.push(runningOf(folder, task, whole, now));
     return;
   }
-  const wrong = whatIsWrong(whole, around);
+  const { hint, task: hintless } = withoutHint(whole);
+  const wrong = whatIsWrong(hintless, around);
   const name = short ? task.id : `${task.session}/${task.id}`;
   if (wrong !== undefined) {
     const parts = unmarked(wrong).split(" · ");
-    picture.problems.push({ what: `${name} ${parts.slice(0, -1).join(" · ")}`, mend: parts.at(-1) ?? "" });
+    const counts = hint !== undefined && whatIsWrong(whole, around) !== wrong;
+    picture.problems.push({
+      about: "task",
+      what: `${name} ${parts.slice(0, -1).join(" · ")}`,
+      mend: parts.at(-1) ?? "",
+      ...(counts ? { hint: unmarked(hint) } : {}),
+    });
     return;
   }
   const forPerson = stateOf(whole).status === "blocked";
@@ -130,13 +146,21 @@ function oneTask({ picture, folder, session, tasks, now, short }: Place, task: T
     picture.waiting_more += 1;
     return;
   }
-  const why = whyItWaits(whole, around);
+  const why = whyItWaits(whole, around) ?? (session.status === "active" ? undefined : "its session is not active");
   picture.waiting.push({
     session: task.session,
     task: task.id,
     title: task.title,
     why: why === undefined ? null : unmarked(why),
   });
+}
+
+function withoutHint(task: Task): { task: Task; hint: string | undefined } {
+  const last = task.execution.last_attempt;
+  if (!last?.error?.hint) return { task, hint: undefined };
+  const { hint, ...error } = last.error;
+  const execution = { ...task.execution, last_attempt: { ...last, error } };
+  return { task: { ...task, execution }, hint: String(hint) };
 }
 
 function pictureOf(session: SessionFile, active: readonly string[], tasks: TasksOnDisk | undefined): SessionPicture {
@@ -182,9 +206,7 @@ function services(picture: Picture, checkpoint: Record<string, unknown>, now: nu
 function filesOf(folder: string, session: string, tasks: TasksOnDisk): Wrong[] {
   const deeper = ["", "prompts/", "responses/"].flatMap((name) => reports(folder, `${session}/${name}`));
   return [
-    ...tasks.unreadable
-      .filter((path) => !tasks.reported.includes(path))
-      .map((path) => ({ what: `.workflow/${path} cannot be read`, mend: `cox validate .workflow/${path}` })),
+    ...tasks.faulty.filter(({ reported }) => !reported).map(({ path }) => unreadable(path)),
     ...[...tasks.reported.filter((path) => path !== ""), ...deeper].map(reported),
     ...tasks.irregular.map(irregular),
   ];
@@ -206,8 +228,13 @@ function reports(folder: string, inside: string): string[] {
     .map((name) => `${inside}${name.slice(0, -".error.md".length)}`);
 }
 
+function unreadable(path: string): Wrong {
+  return { about: "file", what: `.workflow/${path} cannot be read`, mend: `cox validate .workflow/${path}` };
+}
+
 function reported(path: string): Wrong {
   return {
+    about: "file",
     what: `.workflow/${path} was not taken in`,
     mend: `cox validate .workflow/${path} (or read ${path}.error.md)`,
   };
@@ -215,6 +242,7 @@ function reported(path: string): Wrong {
 
 function irregular(path: string): Wrong {
   return {
+    about: "file",
     what: `.workflow/${path} is not a regular file, and is never opened`,
     mend: "remove it, or put a file in its place",
   };

@@ -2,7 +2,7 @@
 import { lstatSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { ensureExclude, git } from "../../ledger/git.ts";
 import { takeLock } from "../../store/lock.ts";
 import { RUN, WORKSPACE } from "../../store/paths.ts";
@@ -63,11 +63,21 @@ async function run(input: Input, context: Context): Promise<Outcome> {
   try {
     await ensureExclude(repository.commonDir);
     const brought = await bringBack({ repository, folder, ...commit.ok, force: input.flag("force") });
+    await makeFolders(folder);
     const stood = await standDown(folder, brought.written);
     return outcomeOf(brought, stood, { newest: commit.ok.commit === found.ok.tip, root: repository.root });
   } finally {
     lock.ok.release();
     await rm(join(folder, RUN, "daemon.json"), { force: true });
+  }
+}
+
+/** Those of a new workspace that nothing is recorded of while they are empty. What else has the name is left alone. */
+async function makeFolders(folder: string): Promise<void> {
+  for (const name of ["inbox", "agents"]) {
+    await mkdir(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
   }
 }
 

@@ -9,6 +9,7 @@ import type { Trouble } from "./command.ts";
 import type { Workspace } from "./context.ts";
 import { daemonOf } from "./daemon-state.ts";
 import { saveJson, withFields } from "./edit.ts";
+import { readObject } from "./running.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 
 /** Without it the next daemon could take an outdated `active` for a wish. Files that cannot be read are left to it. */
@@ -16,6 +17,12 @@ export async function statusFollows(workspace: Workspace): Promise<void> {
   if ((await daemonOf(workspace)).up) return;
   for (const { session_id, status } of readSessions(workspace.folder).sessions)
     await setStatus(workspace, session_id, status);
+}
+
+/** What the session's file says, whatever its marker does; undefined where it says nothing. */
+export function writtenStatus(workspace: Workspace, id: SessionId): string | undefined {
+  const { status } = readObject(join(workspace.folder, at.sessionFile(id)));
+  return typeof status === "string" ? status : undefined;
 }
 
 /** Undefined when it is written. A session without a file has its status from the marker alone. */

@@ -7,7 +7,7 @@ import { makeSession } from "./make-session.ts";
 import { currentSession, findSession } from "./naming.ts";
 import { oneLine, table } from "./text.ts";
 import { at } from "../../store/paths.ts";
-import { setStatus, statusFollows } from "./session-status.ts";
+import { setStatus, statusFollows, writtenStatus } from "./session-status.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { containers, readTasks } from "./tasks-on-disk.ts";
 
@@ -141,15 +141,17 @@ const resume: Subcommand = {
       const found = written === undefined ? onlyOne(workspace) : findSession(workspace, written);
       if ("trouble" in found) return found;
       const { active } = readSessions(workspace.folder);
-      if (!active.includes(found.ok)) await touchMarker(workspace, found.ok, []);
+      const status = writtenStatus(workspace, found.ok) ?? "active";
+      const changed = !active.includes(found.ok) || status !== "active";
+      if (changed) await touchMarker(workspace, found.ok, []);
       await statusFollows(workspace);
-      return { id: found.ok, before: active };
+      return { id: found.ok, changed };
     });
     if ("trouble" in resumed) return refused(resumed.trouble);
-    const { id, before } = resumed;
+    const { id, changed } = resumed;
     const daemon = await daemonOf(workspace);
-    const json = { session: id, changed: !before.includes(id), daemon: daemon.up ? "up" : "down" };
-    if (before.includes(id)) return done(`${id} is active already.`, json);
+    const json = { session: id, changed, daemon: daemon.up ? "up" : "down" };
+    if (!changed) return done(`${id} is active already.`, json);
     return done(
       [`${id} is active.`, paint("dim", `The same as: touch .workflow/.active-${id}`), whoActs(daemon)].join("\n"),
       json,

@@ -6,7 +6,7 @@ import { plain } from "../../model/plain.ts";
 import { formatDuration, isInstant, toMs } from "../../model/time.ts";
 import { at } from "../../store/paths.ts";
 import { moment, whatIsWrong, whyItWaits, type Surroundings } from "../../views/waiting.ts";
-import { done, refused, type Command } from "./command.ts";
+import { done, refused, type Command, type Trouble } from "./command.ts";
 import type { Workspace } from "./context.ts";
 import { COLOURS } from "./list.ts";
 import { findTask, type NamedTask } from "./naming.ts";
@@ -22,13 +22,39 @@ export const command: Command = {
   description: "Shows all about a task: what it is, how it stands, its latest attempt, and where its files are.",
   arguments: [TASK_ARGUMENT],
   example: "cox show impl-1",
-  async run(input, { workspace, paint }) {
+  async run(input, { workspace, paint, environment }) {
     const found = findTask(workspace, input.text("task") ?? "");
-    if ("trouble" in found) return refused(found.trouble);
+    if ("trouble" in found) {
+      const former = found.missing && (await recordedOnce(workspace, environment, found.missing));
+      return refused(former ?? found.trouble);
+    }
     const facts = factsOf(workspace, found.ok);
     return done(textOf(found.ok, facts, paint), facts);
   },
 };
+
+/** What the ledger knows of a task without a file; undefined when that is nothing. */
+async function recordedOnce(
+  workspace: Workspace,
+  environment: NodeJS.ProcessEnv,
+  { session, id }: { session: string; id: string },
+): Promise<Trouble | undefined> {
+  const { findLedger } = await import("./ledger-place.ts");
+  const { readLog } = await import("../../ledger/log.ts");
+  const place = await findLedger(workspace.repository, environment);
+  if ("trouble" in place) return undefined;
+  const { repository, ref } = place.ok;
+  const [last] = await readLog(repository.root, ref, { session, task: id, limit: 1 }).catch(() => []);
+  if (!last) return undefined;
+  const story = `git log ${ref} -- .workflow/${at.task(session, id)}`;
+  return last.to === "deleted"
+    ? { exit: 1, what: `${id} of ${session} was deleted (${moment(last.at)}).`, todo: `Its story: ${story}` }
+    : {
+        exit: 1,
+        what: `The file of ${id} in ${session} is gone; the ledger still has the task.`,
+        todo: `cox restore brings it back. Its story: ${story}`,
+      };
+}
 
 interface Facts {
   session: string;

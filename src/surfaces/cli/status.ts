@@ -31,7 +31,7 @@ function head({ daemon, sessions }: Picture, paint: Paint): string {
   if (sessions.length === 0)
     lines.push(`There is no session yet: ${paint("cyan", 'cox add "title"')} makes the first one.`);
   else if (active.length === 0) {
-    const [first] = sessions;
+    const first = sessions.find(({ status }) => status === "paused") ?? sessions[0];
     lines.push(
       `${paint("yellow", "No session is active: nothing new starts.")} Go on: ${paint("cyan", `cox switch ${first?.session}`)}`,
     );
@@ -111,7 +111,7 @@ function waiting({ waiting: tasks, waiting_more, limits, breakers, sessions }: P
 
 const MOST_WRONG = 20;
 
-function wrong({ problems }: Picture, paint: Paint): string {
+function wrong({ problems, sessions }: Picture, paint: Paint): string {
   if (problems.length === 0) return "";
   const lines = problems
     .slice(0, MOST_WRONG)
@@ -119,11 +119,16 @@ function wrong({ problems }: Picture, paint: Paint): string {
       `  ${paint("red", "✗")} ${oneLine(what, 400)}`,
       `    ${paint("cyan", oneLine(mend, 300))}`,
     ]);
-  const more =
-    problems.length > MOST_WRONG
-      ? [paint("dim", `  and ${problems.length - MOST_WRONG} more: cox list --status blocked`)]
-      : [];
-  return [paint("bold", "Wrong"), ...lines, ...more].join("\n");
+  const rest = problems.slice(MOST_WRONG);
+  const [tasks, files] = (["task", "file"] as const).map((about) => rest.filter((each) => each.about === about).length);
+  const all = sessions.filter(({ counts }) => counts !== null).length > 1 ? " --all" : "";
+  const more = [
+    ...(tasks ? [`  and ${tasks} more: cox list --status blocked${all}`] : []),
+    ...(files ? [`  and ${files} more ${files === 1 ? "file" : "files"}: cox validate, cox doctor`] : []),
+  ].map((line) => paint("dim", line));
+  const hints = new Set(problems.flatMap(({ hint }) => hint ?? []));
+  const advice = [...hints].map((hint) => `  ${paint("cyan", `hint: ${oneLine(hint, 400)}`)}`);
+  return [paint("bold", "Wrong"), ...lines, ...more, ...advice].join("\n");
 }
 
 /** As commands take it: short in the first active session, or the only one. */

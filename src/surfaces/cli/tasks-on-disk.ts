@@ -3,7 +3,7 @@
  * of the wrong kind counts as not given; whether a file is right is the business of `cox validate` and of the daemon.
  */
 import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
-import { parentOf, type SessionId, type TaskId } from "../../model/ids.ts";
+import { compareTaskIds, parentOf, type SessionId, type TaskId } from "../../model/ids.ts";
 import type { Execution, LastAttempt, Status, Task } from "../../model/task.ts";
 import { isUnfinishedName } from "../../store/paths.ts";
 
@@ -22,8 +22,8 @@ export interface TasksOnDisk {
   /** In order of their ids. */
   tasks: TaskOnDisk[];
   byId: Map<TaskId, TaskOnDisk>;
-  /** Files of tasks that cannot be read at all. */
-  unreadable: string[];
+  /** Files named like tasks that are none, in order of those ids. */
+  faulty: FaultyFile[];
   /** Dropped files that have not become tasks yet. */
   dropped: string[];
   /** Files with a report of what is wrong beside them. */
@@ -32,24 +32,41 @@ export interface TasksOnDisk {
   irregular: string[];
 }
 
+export interface FaultyFile {
+  id: TaskId;
+  session: SessionId;
+  /** Relative to `.workflow/`. */
+  path: string;
+  /** `refused`: it can be read, but was not taken in, and is no task's that there was before. */
+  is: "unreadable" | "refused";
+  /** Whether a report is beside it. */
+  reported: boolean;
+}
+
 /** `folder` is the workspace's. Of a session without `.task/` there are none. */
 export function readTasks(folder: string, session: SessionId): TasksOnDisk {
-  const found: TasksOnDisk = { tasks: [], byId: new Map(), unreadable: [], dropped: [], reported: [], irregular: [] };
+  const found: TasksOnDisk = { tasks: [], byId: new Map(), faulty: [], dropped: [], reported: [], irregular: [] };
   const dir = `${folder}/${session}/.task`;
   const numbered: { task: TaskOnDisk; main: number; sub: number }[] = [];
-  for (const entry of entriesOf(dir)) {
+  const entries = entriesOf(dir);
+  const reports = new Set(entries.map(({ name }) => name).filter((name) => name.endsWith(REPORT)));
+  for (const entry of entries) {
     const { name } = entry;
     const numbers = NAME.exec(name);
     if (numbers && entry.isFile()) {
-      const task = readTask(dir, session, name.slice(0, -".json".length));
-      if (task) numbered.push({ task, main: Number(numbers[1]), sub: Number(numbers[2] ?? 0) });
-      else found.unreadable.push(`${session}/.task/${name}`);
+      const id = name.slice(0, -".json".length);
+      const reported = reports.has(`${name}${REPORT}`);
+      const task = readTask(dir, session, id);
+      const is = !task ? "unreadable" : reported && !isOwnFile(`${dir}/${name}`, id) ? "refused" : undefined;
+      if (is) found.faulty.push({ id, session, path: `${session}/.task/${name}`, is, reported });
+      else if (task) numbered.push({ task, main: Number(numbers[1]), sub: Number(numbers[2] ?? 0) });
       continue;
     }
-    if (name.endsWith(".error.md")) found.reported.push(`${session}/.task/${name.slice(0, -".error.md".length)}`);
+    if (name.endsWith(REPORT)) found.reported.push(`${session}/.task/${name.slice(0, -REPORT.length)}`);
     if (!name.endsWith(".json") || isUnfinishedName(name)) continue;
     (entry.isFile() ? found.dropped : found.irregular).push(`${session}/.task/${name}`);
   }
+  found.faulty.sort((a, b) => compareTaskIds(a.id, b.id));
   numbered.sort((a, b) => a.main - b.main || a.sub - b.sub);
   for (const { task } of numbered) {
     found.tasks.push(task);
@@ -60,6 +77,20 @@ export function readTasks(folder: string, session: SessionId): TasksOnDisk {
 
 /** A task's id and `.json`, with its numbers: asked once for each of ten thousand. */
 const NAME = /^impl-(0|[1-9]\d{0,8})(?:\.([1-9]\d{0,8}))?\.json$/;
+
+const REPORT = ".error.md";
+
+/** Whether a file with a report beside it is a task's all the same: the daemon wrote it once, and an edit was refused. */
+export function isOwnFile(path: string, id: TaskId): boolean {
+  let value: unknown;
+  try {
+    value = JSON.parse(readText(path) ?? "");
+  } catch {
+    return false;
+  }
+  if (!isObject(value) || (value["id"] !== undefined && value["id"] !== id)) return false;
+  return isObject(value["execution"]) && value["execution"]["source"] !== undefined;
+}
 
 /** Tasks that are a folder for others: never run. */
 export function containers(tasks: readonly TaskOnDisk[]): Set<TaskId> {

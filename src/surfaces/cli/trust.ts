@@ -7,7 +7,7 @@ import { done, refused, type Command, type Trouble } from "./command.ts";
 import type { Workspace } from "./context.ts";
 import { daemonOf, whoActs } from "./daemon-state.ts";
 import { exclusively, saveJson } from "./edit.ts";
-import { readTrusted, TRUSTED } from "./trusted.ts";
+import { isListTracked, readTrusted, TRUSTED } from "./trusted.ts";
 
 export const command: Command = {
   where: "workspace",
@@ -16,6 +16,13 @@ export const command: Command = {
   arguments: [{ name: "file", text: "files under .workflow/", variadic: true, is: "file" }],
   example: "cox trust .workflow/WFS-user-auth/.task/impl-1.json",
   async run(input, { workspace, dir, paint }) {
+    if (isListTracked(workspace))
+      return refused({
+        exit: 4,
+        what: `Your branch tracks .workflow/${TRUSTED}, the list of what is trusted.`,
+        why: "Somebody else wrote it, so it counts for nothing, and neither would what is added to it.",
+        todo: `git rm -f .workflow/${TRUSTED}, then again.`,
+      });
     const hashes: Record<string, string> = {};
     for (const written of input.list("file")) {
       const found = contentOf(workspace, resolve(dir, written), written);
@@ -23,7 +30,7 @@ export const command: Command = {
       hashes[found.path] = createHash("sha256").update(found.content).digest("hex");
     }
     const saved = await exclusively(workspace, async () => {
-      await saveJson(workspace, { path: TRUSTED, value: { ...readTrusted(workspace.folder), ...hashes } });
+      await saveJson(workspace, { path: TRUSTED, value: { ...readTrusted(workspace), ...hashes } });
       return { saved: true };
     });
     if ("trouble" in saved) return refused(saved.trouble);

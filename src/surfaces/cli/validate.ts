@@ -1,6 +1,7 @@
 /** `cox validate`: every problem of files, with line and column; of the whole workspace without any named. */
 import { lstatSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
+import { taskNumbers, type SessionId } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
 import { problem, problemLine, type Problem } from "../../problems.ts";
 import { MAX_BYTES } from "../../store/json-file.ts";
@@ -120,16 +121,22 @@ function* filesOf(folder: string): Generator<[string, Place]> {
 function amongOf(workspace: Workspace): Among {
   const known = new Map<string, TasksOnDisk>();
   const parsed = new Map<string, Task | undefined>();
+  const tasksOf = (session: SessionId | null): TasksOnDisk | undefined => {
+    const [chosen] = session === null ? readSessions(workspace.folder).active : [session];
+    if (chosen === undefined) return undefined;
+    const tasks = known.get(chosen) ?? readTasks(workspace.folder, chosen);
+    known.set(chosen, tasks);
+    return tasks;
+  };
   return {
     repository: workspace.repository,
     roles: roleNames(workspace.folder),
+    highest: (session) =>
+      [...(tasksOf(session)?.byId.keys() ?? [])].reduce((most, id) => Math.max(most, taskNumbers(id)[0]), 0),
     taskOf: (session, id) => {
-      const [active] = session === null ? readSessions(workspace.folder).active : [session];
-      if (active === undefined) return undefined;
-      const tasks = known.get(active) ?? readTasks(workspace.folder, active);
-      known.set(active, tasks);
-      const key = `${active}/${id}`;
-      if (!parsed.has(key)) parsed.set(key, tasks.byId.get(id)?.task() ?? undefined);
+      const task = tasksOf(session)?.byId.get(id);
+      const key = `${task?.session}/${id}`;
+      if (!parsed.has(key)) parsed.set(key, task?.task() ?? undefined);
       return parsed.get(key);
     },
   };
