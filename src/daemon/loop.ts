@@ -2,7 +2,6 @@
  * The loop: look, decide, record, act. One batch at a time; what happens meanwhile waits for the next, so that many
  * transitions share one write to disk and ledger.
  */
-import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { LedgerMoved } from "../ledger/ledger.ts";

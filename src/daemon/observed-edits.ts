@@ -5,7 +5,7 @@ import { taskKey, type SessionId, type TaskId } from "../model/ids.ts";
 import type { Task } from "../model/task.ts";
 import { problem, type Problem } from "../problems.ts";
 import { checkTaskDrop } from "../store/check.ts";
-import { escaping } from "../store/escaping.ts";
+import { escaping, promptFileIs } from "../store/escaping.ts";
 import { locate, parseJson, type Json, type ParsedJson } from "../store/json-file.ts";
 import type { FoundFile, Look } from "./observation.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
@@ -80,9 +80,10 @@ function readSave(found: FoundFile, id: TaskId): ParsedJson {
 }
 
 function rulesBroken(workspace: Workspace, session: SessionId, task: Task): Problem[] {
-  const { repository, roles, state } = workspace;
+  const { repository, folder, roles, state } = workspace;
   const taskOf = (id: TaskId) => state.sessions.get(session)?.tasks.get(id);
-  const problems = checkRules(task, { taskOf, roles, roleNames: () => [...roles.keys()] });
+  const promptFile = (name: string) => promptFileIs(name, { repository, workspace: folder, session });
+  const problems = checkRules(task, { taskOf, roles, roleNames: () => [...roles.keys()], promptFile });
   const outside = escaping(task.paths, repository).map((path) =>
     problem("path-escapes", `The path ${path} leaves the repository through a symbolic link.`, { pointer: "/paths" }),
   );

@@ -1,6 +1,6 @@
 /** Roles and the agents behind them: commands, people, scripts. SPEC section 6. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { lives, SESSION, workshop } from "../support/workshop.ts";
@@ -190,7 +190,40 @@ test("a prompt file of the task is its prompt, but none outside the session and 
   shop.command("impl-1", "cat", { execution: { prompt_file: "notes/how.md" } });
   shop.command("impl-2", "cat", { execution: { prompt_file: "../../../outside.md" } });
   await shop.becomes("impl-1", "completed");
-  await shop.becomes("impl-2", "completed");
+  const report = `${SESSION}/.task/impl-2.json.error.md`;
+  await shop.until("the other is reported", () => shop.has(report));
+  assert.match(shop.read(report), /path-escapes.*\/execution\/prompt_file/);
   assert.match(shop.read(`${SESSION}/prompts/impl-1-a1.md`), /Do it gently\./);
-  assert.doesNotMatch(shop.read(`${SESSION}/prompts/impl-2-a1.md`), /the secret/);
+});
+
+test("a prompt file that is gone, or leads out by now, is told, and nothing is started without it", async (t) => {
+  const shop = await workshop(t, { env: { COX_CONCURRENCY: "1" } });
+  writeFileSync(join(shop.root, "outside.md"), "the secret\n");
+  shop.command("impl-1", shop.waits());
+  await shop.becomes("impl-1", "active");
+  for (const [id, name] of Object.entries({ "impl-2": "notes/gone.md", "impl-3": "notes/turned.md" })) {
+    shop.drop(`${SESSION}/${name}`, "Do it.\n");
+    shop.command(id, 'echo ran >> "$HOME/ran"', { execution: { prompt_file: name } });
+    await shop.becomes(id, "pending");
+    rmSync(shop.at(SESSION, name));
+  }
+  symlinkSync(join(shop.root, "outside.md"), shop.at(SESSION, "notes/turned.md"));
+  shop.release();
+  for (const [id, told] of Object.entries({ "impl-2": /gone\.md/, "impl-3": /turned\.md" leaves/ })) {
+    const after = await shop.becomes(id, "blocked");
+    assert.equal(after.execution.reason, "invalid");
+    assert.match(after.execution.last_attempt?.error?.message ?? "", told);
+  }
+  assert.equal(shop.left("ran"), undefined);
+  const queue = (id: string) => shop.edit(id, (found) => (found.status = "pending"));
+  queue("impl-2");
+  queue("impl-3");
+  for (const [id, code] of Object.entries({ "impl-2": /missing-prompt/, "impl-3": /path-escapes/ })) {
+    const report = `${SESSION}/.task/${id}.json.error.md`;
+    await shop.until(`${id} is reported`, () => shop.has(report));
+    assert.match(shop.read(report), code);
+  }
+  shop.drop(`${SESSION}/notes/gone.md`, "Do it now.\n");
+  await shop.becomes("impl-2", "completed");
+  assert.match(shop.read(`${SESSION}/prompts/impl-2-a2.md`), /Do it now\./);
 });

@@ -1,5 +1,6 @@
 /** What is wrong with one file of a workspace, as `cox validate` tells it. */
 import { isUtf8 } from "node:buffer";
+import { join } from "node:path";
 import { takeIn } from "../../machine/intake.ts";
 import type { SessionId, TaskId } from "../../model/ids.ts";
 import { newSession } from "../../model/session.ts";
@@ -10,8 +11,8 @@ import { problem, type Problem } from "../../problems.ts";
 import { checkSession, checkTaskDrop } from "../../store/check.ts";
 import { readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
-import { isTextDrop, type Place } from "../../store/paths.ts";
-import { escaping } from "../../store/escaping.ts";
+import { isTextDrop, WORKSPACE, type Place } from "../../store/paths.ts";
+import { escaping, promptFileIs } from "../../store/escaping.ts";
 
 /** What a task's rules are checked against; null outside of a workspace. */
 export interface Among {
@@ -90,7 +91,10 @@ function rulesOf(
     ];
   }
   const outside = escaping(drop.paths ?? "", among.repository);
-  const { refused } = takeIn([{ file: "", sha256: "", drop, idByName: id, escaping: outside }], {
+  const { repository } = among;
+  const workspace = join(repository, WORKSPACE);
+  const promptFile = (name: string, own: string) => promptFileIs(name, { repository, workspace, session: own });
+  const { refused } = takeIn([{ file: "", sha256: "", drop, idByName: id, escaping: outside, promptFile }], {
     session: session ?? "",
     taskOf: (other) => (other === id ? undefined : among.taskOf(session, other)),
     highest: among.highest(session),
