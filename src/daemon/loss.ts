@@ -8,7 +8,7 @@ import type { Workspace } from "./workspace.ts";
 export function lossOf(workspace: Workspace): string {
   if (isRemoved(workspace))
     return `${WORKSPACE} is gone. Nothing was recorded as deleted; running agents go on. cox restore brings everything back from git, then cox start.`;
-  return `The lock of this daemon (${WORKSPACE}/${RUN}/daemon.lock) was removed or replaced, so another daemon may be at work: this one ends and records nothing more; running agents go on. cox start looks after them again.`;
+  return `The lock of this daemon (${WORKSPACE}/${RUN}/daemon.lock) was removed or replaced, so another daemon may be at work: this one ends and records nothing more; running agents go on. cox start looks after them again (where all of ${WORKSPACE} was removed, cox restore first).`;
 }
 
 /** Somebody removed all of it, even if one of our own writes has made the folder again. */

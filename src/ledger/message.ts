@@ -2,7 +2,7 @@
 import type { LedgerEntry } from "./ledger.ts";
 
 export const COXSWAIN = "Coxswain <coxswain@localhost>";
-export const SOMEBODY = "Somebody <somebody@localhost>";
+const SOMEBODY = "Somebody <somebody@localhost>";
 
 /** `Name <email>` as git accepts it, whatever was configured. */
 export function ident(name: string, email: string): string {
