@@ -54,14 +54,9 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
     const [lasting, other] = [true, false].map((wanted) =>
       [...plan.writes.values()].filter(({ path }) => isTaskFile(path) === wanted),
     );
-    const both = await Promise.allSettled([
-      writeFiles(workspace.folder, other ?? [], false),
-      writeFiles(workspace.folder, lasting ?? [], durable),
-    ]);
-    const left = both.flatMap((part) => {
-      if (part.status === "rejected") throw part.reason;
-      return part.value;
-    });
+    // First the answer, then the status that says there is one.
+    const left = await writeFiles(workspace.folder, other ?? [], false);
+    left.push(...(await writeFiles(workspace.folder, lasting ?? [], durable)));
     for (const { path, content } of plan.writes.values())
       if (!left.includes(path)) workspace.scanner.wrote(path, content);
     if (left.length > 0) {
