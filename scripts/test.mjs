@@ -1,12 +1,14 @@
 // Runs the tests (all, or the files given) in an environment that is the same everywhere. Last line: `N passed, N failed`.
 // COX_TEST_COUNTS may name a file for the same numbers as JSON. Readable for Node 18, see local-node.mjs.
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync, chmodSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { localEnvironment, localNode, root } from "./local-node.mjs";
 
 const temporary = realpathSync(mkdtempSync(join(tmpdir(), "cox-test-")));
+// Tests that run a daemon as somebody else must be able to get there.
+chmodSync(temporary, 0o755);
 const countsDirectory = realpathSync(mkdtempSync(join(tmpdir(), "cox-counts-")));
 const countsFile = join(countsDirectory, "counts.json");
 

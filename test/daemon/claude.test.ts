@@ -121,11 +121,13 @@ test("a dropped file becomes a change in the repository, with its cost on record
   const asked = JSON.stringify(at.api.requests[0]);
   assert.match(asked, /Write hello\.txt/);
   assert.match(asked, /Always answer in verse/);
-  const log = execFileSync("git", ["log", "--format=%s %(trailers:key=Cox-Cost-USD,valueonly)", "refs/cox/ledger"], {
-    cwd: at.place.cwd,
-    encoding: "utf8",
-  });
-  assert.match(log, /WFS-real impl-1: active -> completed 0\.\d+/);
+  const log = () =>
+    execFileSync("git", ["log", "--format=%s %(trailers:key=Cox-Cost-USD,valueonly)", "refs/cox/ledger"], {
+      cwd: at.place.cwd,
+      encoding: "utf8",
+    });
+  const recorded = /WFS-real impl-1: active -> completed 0\.\d+/;
+  await until(() => recorded.test(log()), "the end to be on record");
   assert.ok(existsSync(join(at.workspace, "WFS-real", "messages", "impl-1-a1.jsonl")));
   assert.match(readFileSync(join(at.workspace, "WFS-real", ".chat", "chat-impl-1-a1.md"), "utf8"), /hello\.txt/);
 });

@@ -51,7 +51,14 @@ async function detach({ workspace, environment }: Here, once: boolean): Promise<
   mkdirSync(folder, { recursive: true });
   const out = openSync(log, "a", 0o644);
   const from = fstatSync(out).size;
-  const program = [...process.execArgv, process.argv[1] ?? "", "-C", workspace.repository, "start", ...(once ? ["--once"] : [])];
+  const program = [
+    ...process.execArgv,
+    process.argv[1] ?? "",
+    "-C",
+    workspace.repository,
+    "start",
+    ...(once ? ["--once"] : []),
+  ];
   const child = spawn(process.execPath, program, {
     cwd: workspace.repository,
     detached: true,
