@@ -2,21 +2,29 @@
  * What small commands may leave running. Looking for one run's processes costs as much as looking for all: so runs that
  * ended wait a moment and are looked for together, twice, because a process in the middle of exec has no environment.
  */
-import { markedRuns } from "./proc-table.ts";
+import { markedRuns, processes, type ProcessRow } from "./proc-table.ts";
 import { sweep } from "./stop-run.ts";
 
 const TOGETHER_MS = 200;
 const LOOKS = 2;
 
+interface Listener {
+  /** All that a look saw. */
+  saw(rows: readonly ProcessRow[]): void;
+  /** Before what a run left is ended. */
+  found(runId: string): Promise<void>;
+  /** The run was looked for, and had so many processes left. */
+  ended(runId: string, processes: number): void;
+}
+
 export class Leftovers {
   private readonly runs = new Map<string, number>();
-  private readonly ended: (runId: string, processes: number) => void;
+  private readonly tell: Listener;
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
 
-  /** `ended` hears of each run when it was looked for, and how many processes it had left. */
-  constructor(ended: (runId: string, processes: number) => void) {
-    this.ended = ended;
+  constructor(tell: Listener) {
+    this.tell = tell;
   }
 
   expect(runId: string): void {
@@ -44,15 +52,17 @@ export class Leftovers {
 
   private async look(): Promise<void> {
     const alive = await markedRuns();
+    this.tell.saw(await processes());
     for (const [runId, looks] of [...this.runs]) {
       if (alive.has(runId)) {
+        await this.tell.found(runId);
         const { killed } = await sweep(runId);
         this.runs.delete(runId);
-        this.ended(runId, killed);
+        this.tell.ended(runId, killed);
       } else if (looks > 1) this.runs.set(runId, looks - 1);
       else {
         this.runs.delete(runId);
-        this.ended(runId, 0);
+        this.tell.ended(runId, 0);
       }
     }
   }

@@ -1,29 +1,30 @@
 /**
  * Agent processes: started so that they outlive the daemon, and found again by the next one. SPEC section 6.
  *
- * Between daemon and agent stands a wrapper, a few lines of POSIX shell that leads the process group. It waits for one
- * line on its standard input before it starts the agent; the daemon sends it when `started` is on disk. A daemon that
- * dies earlier closes the pipe, and the wrapper ends without having started anything: so a run without `started` never
- * ran, and there is no moment at which that could change.
+ * Between daemon and agent stands a wrapper (wrapper.ts). It is told to start the agent when `started` is on disk; a
+ * daemon that dies earlier tells it nothing, and it ends without having started anything: so a run without `started`
+ * never ran, and there is no moment at which that could change.
  */
-import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
-import { execa } from "execa";
-import { MARKER, identityOf, isAlive } from "./proc-table.ts";
+import { isAlive } from "./proc-table.ts";
 import type { ProcessIdentity } from "./proc-table.ts";
 import { RUN_FILES, readExit, readStarted } from "./run-folder.ts";
 import type { Launch, ProcessEnd } from "./runner.ts";
+import { startWrapper, type Wrapper } from "./wrapper.ts";
 
 export type { ProcessIdentity } from "./proc-table.ts";
 export { capOutput, readRun, tail } from "./run-folder.ts";
 export { stopRun, sweep } from "./stop-run.ts";
 
 export interface RunningProcess {
-  /** The wrapper, which lives as long as the agent. */
+  /** The wrapper's, which lives as long as the agent. */
   identity: ProcessIdentity;
-  /** Resolves when the wrapper has ended. Does not keep this process alive. */
+  /** Resolves when the agent has ended. Does not keep this process alive. */
   ended: Promise<void>;
+  /** Of a process that this daemon started. */
+  wrapper?: Wrapper;
 }
 
 /** Why nothing was started: `code` is an errno name such as ENOENT. */
@@ -34,77 +35,46 @@ export interface CannotStart {
 }
 
 const POLL_MS = 200;
-const DESCRIPTORS_OF_A_SPAWN = 8;
 const ROOM_FOR_CODE = " ".repeat(7) + "\n";
 
-// A trapped signal, unlike an ignored one, is back at its default in the agent; the shell notes it and goes on waiting.
-// The subshell becomes the agent: only there is standard error its file, the shell's own remarks ("Terminated") go
-// nowhere. The code needs no rename: two to four bytes and a newline are written at once, and count only with the newline.
-// It is written into room that was taken before (`<>` does not truncate): the end of an agent is known on a full disk too.
-const WRAPPER = `
-read -r cox_go || exit 125
-trap : HUP INT QUIT TERM USR1 USR2
-cox_dir=$1
-cox_stdin=$2
-shift 2
-(exec "$@" <"$cox_stdin" >>"$cox_dir/${RUN_FILES.stdout}" 2>>"$cox_dir/${RUN_FILES.stderr}")
-printf '%s\\n' "$?" 1<>"$cox_dir/${RUN_FILES.exit}"
-`;
+/** What execve(2) takes: each text, and all together with room to spare. */
+const LONGEST_WORD = 128 * 1024;
+const LONGEST_COMMAND = 1024 * 1024;
 
 /**
  * Starts the launch in a session of its own, standard input from a file, output appended to `runDir/stdout` and
  * `runDir/stderr`, with COX_RUN_ID in the environment. Resolves once `runDir/started` is written and the agent is on
- * its way; never rejects. A folder serves one run.
+ * its way; never rejects. A folder serves one run. `take` gives the wrapper, which it is to be given back to; without it
+ * a new one is started, and retired with its agent.
  */
 export async function startProcess(o: {
   runDir: string;
   runId: string;
   launch: Launch;
+  take?: () => Promise<Wrapper>;
   /** Hears of each step when it is done. */
   reached?: (step: "run-folder" | "spawned") => void;
 }): Promise<{ ok: RunningProcess } | { cannot: CannotStart }> {
   const { runDir, runId, launch } = o;
+  let wrapper: Wrapper | undefined;
   try {
     const program = executable(launch);
+    requireShort([program, ...launch.args], launch.env);
     if (existsSync(join(runDir, RUN_FILES.started))) throw errno("EEXIST", runDir);
     await mkdir(runDir, { recursive: true, mode: 0o700 });
     const stdin = typeof launch.stdin === "string" ? join(runDir, RUN_FILES.stdin) : launch.stdin.file;
     if (typeof launch.stdin === "string") await writeFile(stdin, launch.stdin, { mode: 0o600 });
     await writeFile(join(runDir, RUN_FILES.exit), ROOM_FOR_CODE, { mode: 0o600 });
     o.reached?.("run-folder");
-    requireDescriptors();
-    const wrapper = execa("/bin/sh", ["-c", WRAPPER, "sh", runDir, stdin, program, ...launch.args], {
-      cwd: launch.cwd,
-      env: { ...launch.env, [MARKER]: runId },
-      extendEnv: false,
-      stdin: "pipe",
-      stdout: "ignore",
-      stderr: "ignore",
-      detached: true,
-      cleanup: false,
-      buffer: false,
-      reject: false,
-    });
-    if (wrapper.pid === undefined) throw (await wrapper).cause ?? new Error("the process could not be started");
-    const ended = new Promise<void>((done) => wrapper.nodeChildProcess.once("exit", () => done()));
-    wrapper.nodeChildProcess.unref();
-    // A wrapper that is gone before it is released is found out by its missing exit code.
-    wrapper.stdin.on("error", () => {});
+    wrapper = await (o.take ?? startWrapper)();
+    const { identity } = wrapper;
     o.reached?.("spawned");
-    const identity = await identityOf(wrapper.pid);
-    if (!identity) {
-      wrapper.stdin.end();
-      throw new Error("the process ended before it was started");
-    }
-    try {
-      await writeStarted(runDir, runId, identity);
-    } catch (error) {
-      wrapper.stdin.destroy();
-      throw error;
-    }
-    wrapper.stdin.end("go\n");
-    return { ok: { identity, ended } };
+    await writeStarted(runDir, runId, identity);
+    const { args, env, cwd } = launch;
+    const ended = wrapper.run({ runDir, runId, program, args, env, cwd, stdin });
+    return { ok: { identity, ended: o.take ? ended : ended.then(wrapper.retire), wrapper } };
   } catch (error) {
+    void wrapper?.retire();
     return { cannot: whyNot(error as NodeJS.ErrnoException, launch) };
   }
 }
@@ -139,15 +109,12 @@ async function writeStarted(runDir: string, runId: string, identity: ProcessIden
   await rename(`${file}.tmp`, file);
 }
 
-// A spawn that fails for want of descriptors keeps those of its pipe for ever (Node 24), so that a daemon at its limit
-// would never come back from it. The next statement is the spawn: what is free here is free there.
-function requireDescriptors(): void {
-  const spare: number[] = [];
-  try {
-    while (spare.length < DESCRIPTORS_OF_A_SPAWN) spare.push(openSync("/dev/null", "r"));
-  } finally {
-    for (const fd of spare) closeSync(fd);
-  }
+function requireShort(words: readonly string[], env: Readonly<Record<string, string>>): void {
+  const lengths = [...words, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)].map((word) =>
+    Buffer.byteLength(word),
+  );
+  const all = lengths.reduce((sum, length) => sum + length + 9, 0);
+  if (Math.max(...lengths) >= LONGEST_WORD || all > LONGEST_COMMAND) throw errno("E2BIG", words[0] ?? "");
 }
 
 /** The file that `launch.file` names, found as execvp(3) does; an absolute path, so that no shell builtin answers. */

@@ -6,7 +6,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { isAlive, ownGroup, processes, send, signalProcess, withMarker } from "./proc-table.ts";
 import type { ProcessIdentity, ProcessRow } from "./proc-table.ts";
-import { readStarted } from "./run-folder.ts";
+import { readExit, readStarted } from "./run-folder.ts";
 
 const LOOK_MS = 20;
 const BETWEEN_SWEEPS_MS = 10;
@@ -32,7 +32,8 @@ export async function stopRun(o: {
   first: "SIGINT" | "SIGTERM";
 }): Promise<Stopped> {
   const wrapper = await readStarted(o.runDir, o.runId);
-  if (!wrapper || !(await isAlive(wrapper))) return sweep(o.runId);
+  // A wrapper whose agent has ended may serve another run by now.
+  if (!wrapper || (await readExit(o.runDir)) || !(await isAlive(wrapper))) return sweep(o.runId);
   const rows = await processes();
   // Remembered now, because descent can no longer be seen when the parent has ended.
   const tree = withDescendants(rows, new Set([wrapper.pid]));

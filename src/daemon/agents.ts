@@ -11,6 +11,7 @@ import { agentEnvironment } from "../agent/environment.ts";
 import { gatesMarker, runGates } from "../agent/gates.ts";
 import { Leftovers } from "../agent/leftovers.ts";
 import type { AttemptRequest, Runner, RunOutput } from "../agent/runner.ts";
+import { Wrappers } from "../agent/wrapper.ts";
 import { scriptedRunner } from "../agent/scripted.ts";
 import type { Event } from "../machine/event.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
@@ -51,7 +52,12 @@ export class Agents {
   private readonly report: (event: Event) => void;
   private readonly live = new Map<TaskKey, Live>();
   private readonly finishing = new Set<Promise<void>>();
-  private readonly leftovers = new Leftovers((runId, processes) => this.looked(runId, processes));
+  private readonly wrappers = new Wrappers();
+  private readonly leftovers = new Leftovers({
+    saw: (rows) => this.wrappers.looked(rows),
+    found: (runId) => this.wrappers.dismiss(runId),
+    ended: (runId, processes) => this.looked(runId, processes),
+  });
   private left = false;
   /** Runs whose leftovers are still to be looked for, and whether all else is done with them. */
   private readonly unswept = new Map<RunId, boolean>();
@@ -59,6 +65,7 @@ export class Agents {
   constructor(workspace: Workspace, report: (event: Event) => void) {
     this.workspace = workspace;
     this.report = report;
+    void this.wrappers.prepare();
   }
 
   get count(): number {
@@ -107,6 +114,7 @@ export class Agents {
         runDir: live.runDir,
         runId: live.run.runId,
         launch: launch.ok,
+        take: () => this.wrappers.take(),
         reached: failpoint,
       });
       if ("ok" in started) {
@@ -205,6 +213,13 @@ export class Agents {
   async settled(): Promise<void> {
     while (this.finishing.size > 0) await Promise.all(this.finishing);
     await this.leftovers.finish();
+    this.wrappers.close();
+  }
+
+  /** Nothing is going on. */
+  rest(): void {
+    this.wrappers.rest();
+    void this.wrappers.prepare();
   }
 
   /** The daemon goes; the agents stay. */
@@ -259,6 +274,7 @@ export class Agents {
     live.timers.push(setInterval(() => void look(live, stop), FOLLOW_MS));
     const silence = () => parseDuration(this.workspace.config.agent.silence) ?? 0;
     live.timers.push(watchSilence(live, silence, stop));
+    live.process = process;
     void process.ended.then(() => this.ended(live));
   }
 
@@ -282,15 +298,26 @@ export class Agents {
     if (live.role.runner === "command") {
       this.unswept.set(live.run.runId, false);
       this.leftovers.expect(live.run.runId);
-    } else this.sayLeft(live.run.runId, (await sweep(live.run.runId)).killed);
+    } else {
+      await live.process?.wrapper?.retire();
+      this.sayLeft(live.run.runId, (await sweep(live.run.runId)).killed);
+    }
     failpoint("swept");
     const output = await readRun(live.runDir, { maxBytes: MAX_READ_BYTES });
+    this.release(live, output);
     const end = live.runner.read({ task: live.task, role: live.role }, output);
     failpoint("read");
     await this.keep(live, output);
     failpoint("after-transcript");
     this.finish(live, await this.verified(live, end));
     failpoint("after-response");
+  }
+
+  /** A wrapper serves again where its group is looked at once more, and it has shown that it can. */
+  private release({ process, role, stopping, run }: Live, { end }: RunOutput): void {
+    const again = role.runner === "command" && !stopping && end.kind !== "vanished" && this.unswept.has(run.runId);
+    if (again && process?.wrapper) this.wrappers.giveBack(process.wrapper, run.runId);
+    else void process?.wrapper?.retire();
   }
 
   /** "Done" is what the task's gates say. */

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
+import type { RunningProcess } from "../agent/process.ts";
 import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import { attemptName } from "../model/ids.ts";
@@ -18,6 +19,8 @@ export interface Live {
   role: Role;
   runner: Runner;
   runDir: string;
+  /** Once it is started or found. */
+  process?: RunningProcess;
   progress: Progress;
   read: number;
   /** The first reason wins. */

@@ -431,6 +431,7 @@ export class Loop {
       void this.workspace.ledger
         .tidy()
         .catch((error: Error) => this.workspace.log.say("debug", `housekeeping: ${error.message}`));
+      this.agents.rest();
       giveBackMemory();
     }
   }
