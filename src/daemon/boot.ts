@@ -81,6 +81,7 @@ export async function boot(of: {
       ref: ledgerRef,
       durability: settings.ledger.durability,
       redact: secrets.redact,
+      packList: join(folder, RUN, "ledger-packs"),
     });
   const opened = await open();
   if ("problem" in opened) return opened;

@@ -47,6 +47,38 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   const stale = [...plan.writes.keys()].filter((path) => isState(path) && !workspace.scanner.unchanged(path));
   if (stale.length > 0) return { stale };
 
+  const placed = placeFiles(workspace, { batch, plan, markers });
+  try {
+    // The ledger's objects are made meanwhile; what names them comes after the files.
+    await workspace.ledger.record(plan.entries, placed);
+  } catch (error) {
+    // Whatever follows must find the files at rest.
+    await placed.catch(() => {});
+    if (error instanceof Stale) return { stale: error.paths };
+    throw error;
+  }
+  failpoint("after-ledger");
+  for (const path of plan.removals) await remove(workspace, path, workspace.config.ledger.durability === "full");
+  failpoint("drops-removed");
+  for (const change of batch.decision.changes) noteVersions(workspace, change);
+  for (const change of batch.decision.changes) noteSource(workspace, change);
+  return { done: true };
+}
+
+/** Somebody has saved these meanwhile. */
+class Stale extends Error {
+  readonly paths: string[];
+  constructor(paths: string[]) {
+    super(`changed meanwhile: ${paths.join(", ")}`);
+    this.paths = paths;
+  }
+}
+
+/** All that is on disk before the ledger says so. Rejects with {@link Stale} where a person was faster. */
+async function placeFiles(
+  workspace: Workspace,
+  { batch, plan, markers }: { batch: Batch; plan: Plan; markers: readonly Effect[] },
+): Promise<void> {
   const durable = workspace.config.ledger.durability === "full";
   failpoint("before-files");
   try {
@@ -62,11 +94,12 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
     if (left.length > 0) {
       // Some were put in place: somebody may have read those, and save what was made from them.
       for (const change of batch.decision.changes) noteVersions(workspace, change);
-      return { stale: left };
+      throw new Stale(left);
     }
   } catch (error) {
     // What was put in place before the failure is our own doing, no person's save.
-    for (const { path, content } of plan.writes.values()) noteWritten(workspace, path, content);
+    if (!(error instanceof Stale))
+      for (const { path, content } of plan.writes.values()) noteWritten(workspace, path, content);
     throw error;
   }
   // There before the attempt is on record: an attempt whose folder is missing was not "never started".
@@ -77,13 +110,6 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   failpoint("after-files-before-ledger");
   for (const effect of markers) await setMarker(workspace, effect);
   failpoint("after-markers");
-  if (plan.entries.length > 0) await workspace.ledger.record(plan.entries);
-  failpoint("after-ledger");
-  for (const path of plan.removals) await remove(workspace, path, durable);
-  failpoint("drops-removed");
-  for (const change of batch.decision.changes) noteVersions(workspace, change);
-  for (const change of batch.decision.changes) noteSource(workspace, change);
-  return { done: true };
 }
 
 /** Pages are rebuilt from what is recorded: they need not survive a power cut, and nobody waits for them. */

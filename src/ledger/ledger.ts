@@ -1,15 +1,15 @@
 /** The ledger: one commit on a git ref for each entry, acknowledged when it is durable. SPEC section 7. */
-import { createHash, randomUUID } from "node:crypto";
 import { isUtf8 } from "node:buffer";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Instant, toMs } from "../model/time.ts";
 import { openObjects } from "./cat-file.ts";
-import { loosePacks, syncFolders } from "./durable.ts";
-import { startFastImport } from "./fast-import.ts";
+import { syncRef } from "./durable.ts";
 import { findRepository, git, type GitTrouble, type Repository } from "./git.ts";
 import { COXSWAIN, badPath, ident, message } from "./message.ts";
-import { clearRemains, releaseKeptPacks } from "./remains.ts";
-import { type Draft, SALT, type Writer, WriterDied } from "./writer.ts";
+import { objectId } from "./pack.ts";
+import { openRef } from "./ref.ts";
+import { clearRefLock } from "./ref-lock.ts";
+import { type Draft, type Prepared, Writer, type WriterOptions } from "./writer.ts";
 
 export interface LedgerEntry {
   subject: string;
@@ -27,8 +27,11 @@ export interface Ledger {
    * One commit for each entry, in order; resolves when all are durable (`full`: objects, ref and folders are synced;
    * always: the ref was read back). Concurrent calls queue: while one batch is written the next gathers. A call's
    * entries are recorded all or none. Rejects with {@link LedgerMoved} or {@link LedgerUnwritable}.
+   *
+   * With `ready` the objects are made meanwhile, and the ref is moved once it has resolved; where it rejects, nothing is
+   * recorded and the call rejects with the same.
    */
-  record(entries: readonly LedgerEntry[]): Promise<{ commits: string[] }>;
+  record(entries: readonly LedgerEntry[], ready?: Promise<unknown>): Promise<{ commits: string[] }>;
   /** Path (relative to `.workflow/`) → blob id, at the tip. */
   files(): Promise<Map<string, string>>;
   /** A file's recorded bytes at a commit (default: the tip); null when there is none. */
@@ -50,6 +53,8 @@ export interface LedgerOptions {
   durability: "full" | "process";
   /** Applied to contents that are UTF-8 text, to subjects and to trailers' values. */
   redact: (text: string) => string;
+  /** A file outside the repository's own that remembers which packs are the ledger's. */
+  packList?: string;
 }
 
 /**
@@ -82,14 +87,12 @@ export class LedgerUnwritable extends Error {
 }
 
 const PREFIX = ".workflow/";
-/** A writer's packs cannot be repacked while it lives, and each makes the next batch a little slower. */
-const BATCHES_OF_A_WRITER = 50;
 const LARGEST_BATCH = 1000;
-const FEW_PACKS = 10;
 const PAUSES_MS = [0, 0, 10, 30, 80, 150, 300, 600, 1200];
 
 interface Waiting {
   entries: readonly LedgerEntry[];
+  ready: Promise<unknown> | undefined;
   resolve: (recorded: { commits: string[] }) => void;
   reject: (error: Error) => void;
 }
@@ -100,36 +103,44 @@ export async function openLedger(options: LedgerOptions): Promise<{ ok: Ledger }
   const repository = found.ok;
   const [badRef, person] = await Promise.all([refTrouble(options.ref, repository), configuredPerson(repository)]);
   if (badRef) return { problem: badRef };
-  await clearRemains({ commonDir: repository.commonDir, ref: options.ref });
-  const begin = await readTip(repository, options.ref);
-  return "problem" in begin ? begin : { ok: ledgerAt({ ...options, repository, person, ...begin }) };
+  const { ref, durability, packList } = options;
+  await clearRefLock({ gitDir: repository.commonDir, ref });
+  const begin = await readTip(repository, ref);
+  if ("problem" in begin) return begin;
+  const gitDir = repository.commonDir;
+  const writing: WriterOptions = { gitDir, ref, durability, format: repository.objectFormat };
+  const writer = new Writer(packList === undefined ? writing : { ...writing, packList });
+  await writer.open();
+  return { ok: ledgerAt({ ...options, repository, person, writer, ...begin }) };
 }
 
 function ledgerAt(
   at: Omit<LedgerOptions, "repository"> & {
     repository: Repository;
     person: string;
+    writer: Writer;
     tip: string | null;
     seconds: number;
   },
 ): Ledger {
-  const { repository, ref, redact } = at;
+  const { repository, ref, redact, writer, durability } = at;
   const gitDir = repository.commonDir;
-  const own = { cwd: gitDir, gitDir };
   const objects = openObjects(gitDir);
+  const mover = openRef({ gitDir, ref, durability });
   let { tip, seconds } = at;
-  let writer: Writer | undefined;
   const queue: Waiting[] = [];
   let turn: Promise<void> = Promise.resolve();
   let gathering = false;
   let moved: { ref: string; expected: string | null; found: string | null } | undefined;
-  let repacking: Promise<void> | undefined;
   let closed = false;
 
   /** Runs when all that was asked for before has ended: only one thing at a time touches the writer. */
-  const inTurn = (act: () => Promise<void>): Promise<void> => {
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const done = turn.then(act);
-    turn = done.catch(() => {});
+    turn = done.then(
+      () => {},
+      () => {},
+    );
     return done;
   };
   const published = async () => (await objects.get(ref))?.id ?? null;
@@ -155,65 +166,60 @@ function ledgerAt(
     };
   };
 
-  /**
-   * A batch is tried again with a new writer when the first died. The same drafts on the same parent are the same
-   * commits, so it does not matter whether the dead one had published them. The ref is compared first, and git itself
-   * refuses (by a warning only) to move a ref to where its commits would be lost: hence the second look.
-   */
-  const publish = async (drafts: Draft[], entries: readonly LedgerEntry[]): Promise<string[]> => {
+  /** The ref is compared first, so that nothing is written for one that somebody moved; git compares it once more. */
+  const publish = async (batch: readonly Waiting[], entries: readonly LedgerEntry[]): Promise<string[]> => {
+    const found = await published();
+    if (found !== tip) throw movedTo(found, entries);
+    const prepared = await writer.prepare(tip, entries.map(draft));
+    try {
+      for (const { ready } of batch) await ready?.catch((error: Error) => Promise.reject(new NotReady(error)));
+      await moveTo(prepared, entries);
+    } catch (error) {
+      await prepared.discard();
+      throw error;
+    }
+    return [...prepared.commits];
+  };
+
+  /** A lock that is held passes, or its holder died; a ref that somebody moved is left alone. */
+  const moveTo = async ({ commits }: Prepared, entries: readonly LedgerEntry[]): Promise<void> => {
+    const next = commits.at(-1) ?? "";
     let trouble = "";
-    const fail = (found: string | null) => {
-      moved = { ref, expected: tip, found };
-      return new LedgerMoved({ ...moved, entries });
-    };
     for (const [attempt, pause] of PAUSES_MS.entries()) {
       if (attempt > 0) {
         await sleep(pause);
-        await clearRemains({ commonDir: gitDir, ref });
-      } else {
-        const found = await published();
-        if (found !== tip) throw fail(found);
+        await clearRefLock({ gitDir, ref });
       }
-      writer ??= startFastImport({ gitDir, ref, durability: at.durability });
-      try {
-        const commits = await writer.write(tip, drafts, attempt > 0 ? SALT + randomUUID() : undefined);
-        const found = await published();
-        if (found === commits.at(-1)) return commits;
-        await writer.kill();
-        writer = undefined;
-        await clearRemains({ commonDir: gitDir, ref });
-        if (found !== tip) throw fail(found);
-        trouble = "git did not update the ref";
-      } catch (error) {
-        if (!(error instanceof WriterDied)) throw error;
-        writer = undefined;
-        trouble = error.message;
-      }
+      trouble = (await mover.move(next, tip)) ?? "";
+      const found = await published();
+      if (found === next) return;
+      if (found !== tip) throw movedTo(found, entries);
     }
-    throw new LedgerUnwritable(trouble, entries);
+    throw new LedgerUnwritable(trouble || "git did not update the ref", entries);
+  };
+
+  const movedTo = (found: string | null, entries: readonly LedgerEntry[]) => {
+    moved = { ref, expected: tip, found };
+    return new LedgerMoved({ ...moved, entries });
   };
 
   const flush = async () => {
     gathering = false;
-    const batch: Waiting[] = [];
-    for (let size = 0; queue[0] && (size === 0 || size + queue[0].entries.length <= LARGEST_BATCH);) {
-      size += queue[0].entries.length;
-      batch.push(...queue.splice(0, 1));
-    }
+    const batch = nextBatch(queue);
     if (queue.length > 0) gather();
     const entries = batch.flatMap((one) => one.entries);
     const before = seconds;
     try {
       if (moved) throw new LedgerMoved({ ...moved, entries });
-      const commits = await publish(entries.map(draft), entries);
-      if (at.durability === "full") await syncFolders(gitDir, ref);
+      const commits = await publish(batch, entries);
+      if (durability === "full") await syncRef(gitDir, ref);
       tip = commits.at(-1) ?? tip;
       for (const one of batch) one.resolve({ commits: commits.splice(0, one.entries.length) });
+      if (tip !== null) writer.settle(tip);
     } catch (error) {
       seconds = before;
       for (const one of batch) one.reject(forCaller(error, one.entries));
     }
-    if ((writer?.batches ?? 0) >= BATCHES_OF_A_WRITER) await recycle();
   };
   const gather = () => {
     if (gathering) return;
@@ -221,73 +227,66 @@ function ledgerAt(
     void inTurn(flush);
   };
 
-  const endWriter = async () => {
-    await writer?.end();
-    writer = undefined;
-    if (tip !== null && !moved) await releaseKeptPacks(gitDir);
-  };
-  const recycle = async () => {
-    await endWriter();
-    void repack();
-  };
-  const repack = (): Promise<void> => (repacking ??= repackLedger().finally(() => (repacking = undefined)));
-  const repackLedger = async () => {
-    if (closed || (await loosePacks(gitDir)) < FEW_PACKS) return;
-    // Git before 2.53 mixes up promised objects in a geometric repack: a partial clone is left to its owner's gc.
-    if ((await git(["config", "--get", "extensions.partialClone"], own)).code === 0) return;
-    await git(["repack", "--geometric=2", "-d", "-l", "-n", "-q"], { ...own, config: ["repack.writeBitmaps=false"] });
-  };
-
   return {
     get tip() {
       return tip;
     },
-    async record(entries) {
+    async record(entries, ready) {
+      // Whoever waits for this call hears of it; until then nobody may be listening.
+      ready?.catch(() => {});
       if (closed) throw new LedgerUnwritable("it is closed", entries);
       for (const { path } of entries.flatMap((entry) => entry.changes)) {
         const bad = badPath(path);
         if (bad) throw new LedgerUnwritable(`the path ${JSON.stringify(path)} cannot be recorded: ${bad}`, entries);
       }
-      if (entries.length === 0) return { commits: [] };
+      if (entries.length === 0) {
+        await ready;
+        return { commits: [] };
+      }
       return new Promise((resolve, reject) => {
-        queue.push({ entries, resolve, reject });
+        queue.push({ entries, ready, resolve, reject });
         gather();
       });
     },
-    async files() {
-      const files = new Map<string, string>();
-      if (tip === null) return files;
-      const tree = await git(["ls-tree", "-r", "-z", "--full-tree", tip, PREFIX], own);
-      if (tree.code !== 0) throw new Error(`the ledger could not be read: ${tree.stderr}`);
-      for (const line of tree.stdout.toString().split("\0")) {
-        const match = /^100\d+ blob ([0-9a-f]+)\t\.workflow\/(.*)$/s.exec(line);
-        if (match?.[1] && match[2]) files.set(match[2], match[1]);
-      }
-      return files;
-    },
+    files: () => inTurn(() => writer.list(tip)),
     async read(path, commit = tip ?? undefined) {
       if (commit === undefined || badPath(path)) return null;
       if (!/^[0-9a-f]{4,64}$/.test(commit)) throw new Error(`not a commit id: ${commit}`);
       const object = await objects.get(`${commit}:${PREFIX}${path}`);
       return object?.type === "blob" ? object.content : null;
     },
-    blobId(content) {
-      const bytes = text(content);
-      return createHash(repository.objectFormat).update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
-    },
-    async tidy() {
-      await inTurn(async () => {
-        if (writer && writer.batches >= FEW_PACKS) await recycle();
-      });
-      await repack();
-    },
+    blobId: (content) => objectId(repository.objectFormat, "blob", text(content)),
+    tidy: () => writer.tidy(moved ? null : tip),
     async close() {
       closed = true;
       while (gathering) await turn;
-      await inTurn(endWriter);
-      await Promise.all([objects.close(), repacking]);
+      await turn;
+      await writer.close(moved ? null : tip);
+      await Promise.all([objects.close(), mover.close()]);
     },
   };
+}
+
+/** What `ready` rejected with. */
+class NotReady extends Error {
+  override readonly cause: Error;
+  constructor(cause: Error) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
+
+/** A call that has to wait for something waits alone. */
+function nextBatch(queue: Waiting[]): Waiting[] {
+  const batch: Waiting[] = [];
+  for (let size = 0, one = queue[0]; one; one = queue[0]) {
+    if (batch.length > 0 && (one.ready || size + one.entries.length > LARGEST_BATCH)) break;
+    size += one.entries.length;
+    batch.push(one);
+    queue.shift();
+    if (one.ready) break;
+  }
+  return batch;
 }
 
 /** A batch fails as one; each caller gets the error with its own entries. */
@@ -296,8 +295,9 @@ function forCaller(error: unknown, entries: readonly LedgerEntry[]): Error {
     const { ref, expected, found } = error;
     return new LedgerMoved({ ref, expected, found, entries });
   }
+  if (error instanceof NotReady) return error.cause;
   if (error instanceof LedgerUnwritable) return new LedgerUnwritable(error.reason, entries);
-  return new LedgerUnwritable(String(error), entries);
+  return new LedgerUnwritable((error as Error).message, entries);
 }
 
 async function configuredPerson({ root: cwd }: Repository): Promise<string> {

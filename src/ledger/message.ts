@@ -40,13 +40,3 @@ export function badPath(path: string): string | undefined {
   if (parts[0] === ".run") return ".run is never recorded";
   return undefined;
 }
-
-/** A path in the C quoting that fast-import reads. */
-export function quoted(path: string): string {
-  // oxlint-disable-next-line no-control-regex
-  const escaped = path.replace(
-    /["\\\x00-\x1f\x7f]/g,
-    (c) => `\\${c === '"' || c === "\\" ? c : c.charCodeAt(0).toString(8).padStart(3, "0")}`,
-  );
-  return `"${escaped}"`;
-}

@@ -1,6 +1,13 @@
-/** The seam behind which commits are made and the ref is moved, so that another way of writing can take its place. */
+/** Makes commits: a pack for each batch, written by us; the ref is moved by git. See docs/decisions/0007. */
+import { setImmediate as breathe } from "node:timers/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { gatherPacks, smallOnes, writeCommitGraph } from "./gather.ts";
+import { git } from "./git.ts";
+import { PackBuilder, type ObjectFormat } from "./pack.ts";
+import { PackFiles, type OwnPack } from "./pack-files.ts";
+import { Folder } from "./tree.ts";
 
-/** One commit, ready to be written: redacted, quoted, dated. The same draft on the same parent is the same commit. */
+/** One commit, ready to be written: redacted, dated. The same draft on the same parent is the same commit. */
 export interface Draft {
   author: string;
   committer: string;
@@ -8,33 +15,176 @@ export interface Draft {
   authored: number;
   committed: number;
   message: string;
-  /** Full paths in the tree; null removes. */
+  /** Full paths in the tree; null removes. The last change of a path counts. */
   changes: { path: string; content: Buffer | null }[];
 }
 
-/** How a salt begins: by it a pack that holds nothing else is known as ours. */
-export const SALT = "coxswain tries again ";
-
-export interface Writer {
-  /**
-   * Commits the drafts, each on the one before, the first on `parent`, and moves the ref to the last if the ref has no
-   * commit that the new ones lack. Resolves with the ids once objects and ref are written: whether the ref moved must
-   * be read back. Throws {@link WriterDied} when the process went; the same call may then be made of a new writer.
-   *
-   * The call after one that failed gives a `salt` of its own: the pack must not get the name of the failed one, of
-   * which a `git gc` may have found half and be about to delete it by its name.
-   */
-  write(parent: string | null, drafts: readonly Draft[], salt?: string): Promise<string[]>;
-  /** Batches written so far. */
-  readonly batches: number;
-  /** Ends it in good order. */
-  end(): Promise<void>;
-  /** Ends it at once, publishing nothing more. */
-  kill(): Promise<void>;
-  /** Of its process, for tests and reports. */
-  readonly pid: number | undefined;
+export interface WriterOptions {
+  /** The common git directory. */
+  gitDir: string;
+  ref: string;
+  format: ObjectFormat;
+  durability: "full" | "process";
+  /** A file that remembers, from one life to the next, which packs are the ledger's. */
+  packList?: string;
+  /** Signs a commit's text; the signature goes into its header. */
+  sign?: (commit: Buffer) => Promise<string>;
 }
 
-export class WriterDied extends Error {
-  override name = "WriterDied";
+const MANY_PACKS = 50;
+const FEW_PACKS = 10;
+const COMMITS_FOR_A_GRAPH = 2000;
+const LONGEST_TURN_MS = 10;
+
+export class Writer {
+  private readonly options: WriterOptions;
+  private readonly files: PackFiles;
+  private packs: OwnPack[] = [];
+  /** Of an earlier life, kept no more. They cannot be kept again: a `git gc` may have chosen them already. */
+  private former: OwnPack[] = [];
+  private tree: { tip: string | null; root: Folder } | undefined;
+  private gathering: Promise<void> | undefined;
+  private sinceGraph = 0;
+
+  constructor(options: WriterOptions) {
+    this.options = options;
+    this.files = new PackFiles(options);
+  }
+
+  /** Takes over the packs of the life before. Call it while no other writer of this ledger lives. */
+  async open(): Promise<void> {
+    const { packList } = this.options;
+    const listed = packList ? await readFile(packList, "utf8").catch(() => "") : "";
+    this.packs = await this.files.own();
+    for (const name of listed.split("\n").filter((line) => /^[0-9a-f]{40,64}$/.test(line))) {
+      const found = this.packs.some((pack) => pack.name === name) ? undefined : await this.files.find(name);
+      if (found) this.former.push(found);
+    }
+  }
+
+  /**
+   * The objects of these commits, each on the one before, the first on `parent`. They are on disk when it resolves and
+   * are kept, but nothing names them yet: move the ref, or {@link Prepared.discard} them. Throws errno errors.
+   */
+  async prepare(parent: string | null, drafts: readonly Draft[]): Promise<Prepared> {
+    const pack = new PackBuilder(this.options.format);
+    try {
+      const { root } = (this.tree = this.tree?.tip === parent ? this.tree : await this.read(parent));
+      const commits: string[] = [];
+      let turn = performance.now();
+      for (const draft of drafts) {
+        for (const { path, content } of draft.changes) if (content === null) root.set(path, null);
+        for (const { path, content } of draft.changes) if (content !== null) root.set(path, pack.blob(content));
+        const tree = root.write((encoded) => pack.tree(encoded)) ?? pack.tree({ bytes: Buffer.alloc(0) });
+        commits.push(pack.commit(await this.commit(tree, commits.at(-1) ?? parent, draft)));
+        if (performance.now() - turn < LONGEST_TURN_MS) continue;
+        await breathe();
+        turn = performance.now();
+      }
+      const written = await this.files.put(pack.finish());
+      this.packs.push(written);
+      this.tree = { tip: commits.at(-1) ?? parent, root };
+      this.sinceGraph += drafts.length;
+      return { commits, discard: () => this.discard(written) };
+    } catch (error) {
+      this.tree = undefined; // it has changes that no commit has
+      throw error;
+    }
+  }
+
+  /** Path → blob id at `tip`, the prefix `.workflow/` taken off. */
+  async list(tip: string | null): Promise<Map<string, string>> {
+    const { root } = (this.tree = this.tree?.tip === tip ? this.tree : await this.read(tip));
+    const files = new Map<string, string>();
+    for (const [path, id] of root.files())
+      if (path.startsWith(".workflow/")) files.set(path.slice(".workflow/".length), id);
+    return files;
+  }
+
+  /** After a batch: whether there is enough to gather, in the background. */
+  settle(tip: string): void {
+    if (this.packs.length + this.former.length >= MANY_PACKS) this.gather(tip);
+  }
+
+  /** Housekeeping when nothing goes on. */
+  async tidy(tip: string | null): Promise<void> {
+    await this.gathering;
+    if (tip !== null && this.packs.length + this.former.length >= FEW_PACKS) this.gather(tip);
+    await this.gathering;
+  }
+
+  async close(tip: string | null): Promise<void> {
+    await this.tidy(tip);
+    const { packList } = this.options;
+    const names = [...this.packs, ...this.former].map(({ name }) => `${name}\n`);
+    // Where its folder is not there any more, the packs are git's own from now on.
+    if (packList) await writeFile(packList, names.join("")).catch(() => {});
+    // What the ref names needs no protection. What a moved ref no longer names is for the user's gc, in its own time.
+    for (const { name } of this.packs) await this.files.release(name).catch(() => {});
+  }
+
+  private gather(tip: string): void {
+    this.gathering ??= this.gatherNow(tip)
+      .catch(() => {}) // the small packs stay, and serve as well
+      .finally(() => (this.gathering = undefined));
+  }
+
+  private async gatherNow(tip: string): Promise<void> {
+    const { gitDir } = this.options;
+    const small = smallOnes([...this.packs, ...this.former]);
+    if (small.length >= FEW_PACKS) {
+      const made = await gatherPacks(gitDir, this.files, small);
+      if (!made) return;
+      const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack) && pack.name !== made.name);
+      this.packs = [...rest(this.packs), made];
+      this.former = rest(this.former);
+    }
+    if (this.sinceGraph < COMMITS_FOR_A_GRAPH) return;
+    this.sinceGraph = 0;
+    await writeCommitGraph(gitDir, tip);
+  }
+
+  private async discard(pack: OwnPack): Promise<void> {
+    this.tree = undefined;
+    this.packs = this.packs.filter(({ name }) => name !== pack.name);
+    await this.files.remove(pack.name).catch(() => {});
+  }
+
+  private async read(tip: string | null): Promise<{ tip: string | null; root: Folder }> {
+    if (tip === null) return { tip, root: new Folder() };
+    const { gitDir } = this.options;
+    const own = { cwd: gitDir, gitDir };
+    const listed = await git(["ls-tree", "-r", "-t", "-z", "--full-tree", tip], own);
+    const id = await git(["rev-parse", "--verify", `${tip}^{tree}`], own);
+    if (listed.code !== 0 || id.code !== 0)
+      throw new Error(`the ledger could not be read: ${listed.stderr || id.stderr}`);
+    const entries = listed.stdout
+      .toString()
+      .split("\0")
+      .filter(Boolean)
+      .map((line) => {
+        const tab = line.indexOf("\t");
+        const [mode = "", , entry = ""] = line.slice(0, tab).split(" ");
+        return { mode, id: entry, path: line.slice(tab + 1) };
+      });
+    return { tip, root: Folder.of(id.stdout.toString().trim(), entries) };
+  }
+
+  private async commit(tree: string, parent: string | null, draft: Draft): Promise<Buffer> {
+    const { author, authored, committer, committed, message } = draft;
+    const head =
+      `tree ${tree}\n${parent === null ? "" : `parent ${parent}\n`}` +
+      `author ${author} ${authored} +0000\ncommitter ${committer} ${committed} +0000\n`;
+    const { sign, format } = this.options;
+    if (!sign) return Buffer.from(`${head}\n${message}`);
+    const signature = (await sign(Buffer.from(`${head}\n${message}`))).trimEnd().replaceAll("\n", "\n ");
+    return Buffer.from(`${head}${format === "sha1" ? "gpgsig" : "gpgsig-sha256"} ${signature}\n\n${message}`);
+  }
+}
+
+export interface Prepared {
+  /** Their ids, in order. */
+  commits: string[];
+  /** Nothing will name them. */
+  discard(): Promise<void>;
 }

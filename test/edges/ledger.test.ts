@@ -19,13 +19,16 @@ function fsck(dir: string): void {
   assert.equal(sh(dir, "fsck", "--strict", "--full", "--no-dangling", "--no-progress"), "");
 }
 
-/** The `git fast-import` processes that write to a repository. */
-function writersOf(dir: string): number[] {
+/** The git processes that serve a ledger: one moves the ref, one reads. */
+function processesOf(dir: string): number[] {
   return execFileSync("ps", ["-ww", "-eo", "pid=,args="], { encoding: "utf8" })
     .split("\n")
-    .filter((line) => line.includes("fast-import") && line.includes(`--git-dir=${dir}/`) && line.includes("--done"))
+    .filter((line) => /update-ref --stdin|cat-file --batch/.test(line) && line.includes(`--git-dir=${dir}/`))
     .map((line) => Number(line.trim().split(" ")[0]));
 }
+
+const packFiles = (dir: string, ending: string) =>
+  readdirSync(join(dir, ".git/objects/pack")).filter((name) => name.endsWith(ending));
 
 test("each entry is one commit, in order, with subject, trailers, people and dates", async (t) => {
   const dir = repository(t);
@@ -253,7 +256,7 @@ test("calls made at the same time are written together, each gets its own commit
   fsck(dir);
 });
 
-test("a writer that is killed at any moment is replaced, nothing is lost and nothing doubled", async (t) => {
+test("git processes that are killed at any moment are replaced, nothing is lost and nothing doubled", async (t) => {
   const dir = repository(t);
   const ledger = await open(t, dir);
   const wanted: string[] = [];
@@ -262,42 +265,88 @@ test("a writer that is killed at any moment is replaced, nothing is lost and not
     wanted.push(...calls.map((entry) => entry.subject));
     const recording = Promise.all(calls.map((entry) => ledger.record([entry])));
     await new Promise((next) => setTimeout(next, round % 7)); // somewhere inside, or before, or after
-    for (const pid of writersOf(dir)) process.kill(pid, "SIGKILL");
+    for (const pid of processesOf(dir)) process.kill(pid, "SIGKILL");
     await recording;
   }
   assert.deepEqual(commits(dir), wanted);
   await ledger.close();
-  const pack = join(dir, ".git/objects/pack");
-  for (const name of readdirSync(pack)) if (name.startsWith("tmp_")) utimesSync(join(pack, name), 1, 1);
   await (await open(t, dir)).close();
   fsck(dir);
-  const left = readdirSync(pack).filter((name) => /\.keep$|^tmp_/.test(name));
-  assert.deepEqual(left, []);
-  assert.deepEqual(
-    readdirSync(join(dir, ".git")).filter((name) => name.startsWith("fast_import_crash")),
-    [],
-  );
+  assert.deepEqual([...packFiles(dir, ".keep"), ...readdirSync(join(dir, ".git/refs/cox"))], ["ledger"]);
 });
 
 test("what a dead writer left is cleared at the next start, what is not ours stays", async (t) => {
   const dir = repository(t);
-  await (await open(t, dir)).record([moved(1)]);
+  await (await open(t, dir)).record([moved(1)]); // not closed: its pack is still kept
+  const [kept = ""] = packFiles(dir, ".keep");
   const pack = join(dir, ".git/objects/pack");
-  const foreign = join(pack, "tmp_pack_foreign");
-  writeFileSync(foreign, Buffer.from("PACK\0\0\0\x02\0\0\0\x07rest", "latin1"));
-  writeFileSync(join(pack, "tmp_pack_empty1"), Buffer.from("PACK\0\0\0\x02\0\0\0\0rest", "latin1"));
-  utimesSync(join(pack, "tmp_pack_empty1"), 1, 1);
+  writeFileSync(join(pack, "tmp_pack_foreign"), "PACK");
+  writeFileSync(join(pack, `pack-${"1".repeat(40)}.keep`), "somebody's reason");
+  writeFileSync(join(pack, `pack-${"2".repeat(40)}.keep`), `coxswain ${REF}\n`); // died before the pack was in place
+  writeFileSync(join(pack, "cox_tmp_old"), "half a pack");
+  utimesSync(join(pack, "cox_tmp_old"), 1, 1);
+  mkdirSync(join(dir, ".git/objects/cox_aside"));
+  utimesSync(join(dir, ".git/objects/cox_aside"), 1, 1);
   writeFileSync(join(dir, `.git/${REF}.lock`), "");
-  writeFileSync(join(dir, ".git/fast_import_crash_1"), `fast-import crash report:\n${REF}\n`);
-  writeFileSync(join(dir, ".git/fast_import_crash_2"), "fast-import crash report:\nrefs/heads/import\n");
   const ledger = await open(t, dir);
+  assert.deepEqual(packFiles(dir, ".keep").sort(), [`pack-${"1".repeat(40)}.keep`, kept].sort());
   await ledger.record([moved(2)]);
   assert.equal(commits(dir).length, 2);
-  assert.deepEqual([existsSync(foreign), existsSync(join(pack, "tmp_pack_empty1"))], [true, false]);
-  assert.deepEqual(
-    readdirSync(join(dir, ".git")).filter((name) => name.startsWith("fast_import_crash")),
-    ["fast_import_crash_2"],
-  );
+  await ledger.close();
+  assert.deepEqual(packFiles(dir, ".keep"), [`pack-${"1".repeat(40)}.keep`]);
+  assert.deepEqual([existsSync(join(pack, "tmp_pack_foreign")), existsSync(join(pack, "cox_tmp_old"))], [true, false]);
+  assert.ok(!existsSync(join(dir, ".git/objects/cox_aside")));
+  fsck(dir);
+});
+
+test("packs of ours never count towards the user's gc.autoPackLimit while they are many", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir, { durability: "process" });
+  for (let n = 0; n < 130; n++) {
+    await ledger.record([moved(n)]);
+    if (n % 10 > 0) continue;
+    const kept = new Set(packFiles(dir, ".keep").map((name) => name.replace(".keep", ".pack")));
+    assert.deepEqual(
+      packFiles(dir, ".pack").filter((name) => !kept.has(name)),
+      [],
+    );
+  }
+  await ledger.close();
+  assert.ok(packFiles(dir, ".pack").length < 10);
+});
+
+test("packs of one life are gathered with those of the next, which a list remembers", async (t) => {
+  const dir = repository(t);
+  const packList = join(folder(t), "packs");
+  for (let life = 0; life < 4; life++) {
+    const ledger = await open(t, dir, { packList });
+    for (let n = 0; n < 6; n++) await ledger.record([moved(life * 6 + n)]);
+    await ledger.close();
+  }
+  assert.ok(packFiles(dir, ".pack").length < 12, `${packFiles(dir, ".pack").length} packs`);
+  assert.equal(commits(dir).length, 24);
+  fsck(dir);
+});
+
+test("objects are made while something else is waited for, and nothing is recorded where that fails", async (t) => {
+  const dir = repository(t);
+  const ledger = await open(t, dir);
+  await ledger.record([moved(1)]);
+  const files = Promise.withResolvers<void>();
+  const waiting = ledger.record([moved(2)], files.promise);
+  const after = ledger.record([moved(3)]);
+  await until("its pack is there", () => packFiles(dir, ".pack").length === 2);
+  assert.equal(commits(dir).length, 1);
+  files.resolve();
+  await Promise.all([waiting, after]);
+  assert.equal(commits(dir).length, 3);
+
+  const trouble = new Error("the disk is full");
+  const failed = ledger.record([moved(4)], Promise.reject(trouble));
+  await assert.rejects(failed, (error) => error === trouble);
+  await ledger.record([moved(5)]);
+  assert.deepEqual([commits(dir).length, (await ledger.files()).has(taskPath(4))], [4, false]);
+  fsck(dir);
 });
 
 test("a ref that somebody else moved on, back or away is not overwritten: the call is refused with its entries", async (t) => {
@@ -493,5 +542,5 @@ test("no process is left behind", async (t) => {
   await ledger.close();
   await recording;
   await assert.rejects(ledger.record([moved(2)]), LedgerUnwritable);
-  assert.deepEqual(writersOf(dir), []);
+  assert.deepEqual(processesOf(dir), []);
 });
