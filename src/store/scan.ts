@@ -86,12 +86,12 @@ export class Scanner {
 
   /**
    * A question that is asked twice: first, whether the file is another than was last seen, which may take a look into it;
-   * then, at the last moment and quickly, whether it has changed since.
+   * then, at the last moment and quickly, whether it has changed since. That it got a second name in between is no change.
    */
   watchful(path: string): () => boolean {
     const stamp = () => {
       const stat = statOf(join(this.workspace, path));
-      return stat ? sign(stat) : "";
+      return stat ? `${stat.ino} ${stat.size} ${stat.mtimeMs}` : "";
     };
     let first: string | undefined;
     return () => {
