@@ -226,7 +226,13 @@ const UNREADABLE = "a file that may not be read";
 type Stat = NonNullable<ReturnType<typeof statOf>>;
 
 function statOf(path: string) {
-  return lstatSync(path, { throwIfNoEntry: false });
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // A folder on the way to it is a file now: it is not there.
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    throw error;
+  }
 }
 
 function mayLook(path: string): Stat | undefined | "no" {
