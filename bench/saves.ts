@@ -29,7 +29,7 @@ const FOLDER = join("WFS-bench", ".task");
 const WAYS: Record<string, (file: string, text: string, aside: string) => Promise<boolean> | boolean> = {
   "truncate and write": (file, text) => inPlace(file, { text, flags: "w", parts: 1, waits: 0 }),
   "truncate and write slowly": (file, text) => inPlace(file, { text, flags: "w", parts: 3, waits: 5 }),
-  "open, think, write": (file, text) => inPlace(file, { text, flags: "r+", parts: 1, waits: 20 }),
+  "open, think, write": (file, text) => inPlace(file, { text, flags: "r+", parts: 1, waits: 100 }),
   "temporary file and rename"(file, text, aside) {
     writeFileSync(aside, text);
     renameSync(aside, file);
@@ -79,7 +79,10 @@ async function person(workspace: string, me: number, seconds: number): Promise<v
     );
     const file = join(workspace, FOLDER, name);
     const text = readIfThere(file);
-    if (!text.includes('"attempts"') || !text.trimEnd().endsWith("}")) continue; // not taken in yet, or half saved
+    if (!text.includes('"attempts"') || !text.trimEnd().endsWith("}")) {
+      plans.get(name)?.push(now + Math.random() * LIFE_MS); // not taken in yet, or half saved
+      continue;
+    }
     const mark = `mark-${me}-${Math.random().toString(36).slice(2, 10)}`;
     const saved = text.replace("{", `{\n  "${mark}": true,`);
     const way = names[Math.floor(Math.random() * names.length)] ?? "";
