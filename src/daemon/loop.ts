@@ -151,8 +151,7 @@ export class Loop {
 
   /** What is held, or not recorded yet, is somebody's own: it is not replaced. */
   private savesPutBack(): string[] {
-    const { held, kept } = this.workspace;
-    return this.unrecorded ? [] : kept.look(Date.now(), (path) => !held.get(path));
+    return this.unrecorded ? [] : this.workspace.kept.look(Date.now(), (path) => !this.workspace.held.get(path));
   }
 
   /** Without its lock a daemon does nothing more: another may be at work, or the workspace is gone. */
