@@ -24,6 +24,7 @@ export function makeLab(options: { files?: number; config?: string } = {}): Lab 
       cwd: dir,
       env,
       encoding: "utf8",
+      maxBuffer: 1 << 28,
     });
   git("init", "-q");
   for (let n = 0; n < (options.files ?? 10); n++) {

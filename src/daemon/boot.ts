@@ -12,6 +12,7 @@ import { newSession, type SessionFile } from "../model/session.ts";
 import { stateOf, type Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, StopReason } from "../model/transition.ts";
+import { Kept } from "../store/kept.ts";
 import { at, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
 import { parseJson } from "../store/json-file.ts";
 import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
@@ -99,6 +100,7 @@ export async function boot(of: {
     ledgerRef,
     openLedger: open,
     scanner,
+    kept: new Kept(folder, scanner, Date.now()),
     held: new HeldFiles(folder),
     log,
     tenure,

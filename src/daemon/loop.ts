@@ -106,6 +106,7 @@ export class Loop {
       clearInterval(rescan);
       this.alarm.clear();
       await this.trailing;
+      if (!this.noticesLoss()) this.workspace.kept.close(Date.now(), (path) => !this.workspace.held.get(path));
       this.agents.leave();
       await Promise.all(this.starting);
       await this.agents.settled();
@@ -131,6 +132,7 @@ export class Loop {
 
   private async look(): Promise<Found[]> {
     if (this.noticesLoss()) return [];
+    for (const path of this.savesPutBack()) this.hints.add(path);
     if (this.scanDue) {
       this.hints.clear();
       const found = await this.workspace.scanner.full();
@@ -145,6 +147,11 @@ export class Loop {
       this.scanDue = true; // the hints are used up
       throw error;
     }
+  }
+
+  /** What is held, or not recorded yet, is somebody's own: it is not replaced. */
+  private savesPutBack(): string[] {
+    return this.unrecorded ? [] : this.workspace.kept.look(Date.now(), (path) => !this.workspace.held.get(path));
   }
 
   /** Without its lock a daemon does nothing more: another may be at work, or the workspace is gone. */
@@ -347,6 +354,8 @@ export class Loop {
     for (const { at: due } of this.pages.behind) this.alarm.set(now + Math.max(0, due - performance.now()));
     if (Number.isFinite(this.wakeAt)) this.alarm.set(this.wakeAt);
     if (!this.tidied) this.alarm.set(now + QUIET_MS);
+    const { due } = this.workspace.kept;
+    if (due !== undefined) this.alarm.set(due);
   }
 
   private readonly viewsDue = new Set<SessionId>();

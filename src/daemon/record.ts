@@ -139,8 +139,10 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
   const plan: Plan = { writes: new Map(), entries: [], removals: [...observed.consumed] };
   const put = (path: string, content: string | Buffer): LedgerEntry["changes"][number] => {
     // A person's file that cannot be read stays as it is: it is merged when it is mended.
-    const changed = isState(path) ? { changed: workspace.scanner.watchful(path) } : {};
-    if (!workspace.held.get(path)) plan.writes.set(path, { path, content, ...changed });
+    const careful = isState(path)
+      ? { changed: workspace.scanner.watchful(path), keep: () => workspace.kept.keep(path, Date.now()) }
+      : {};
+    if (!workspace.held.get(path)) plan.writes.set(path, { path, content, ...careful });
     return { path, content: Buffer.from(content) };
   };
   for (const transition of decision.changes.filter(isTransition)) {

@@ -7,6 +7,7 @@ import type { ProcessIdentity } from "../agent/process.ts";
 import type { RunId, SessionId, TaskId, TaskKey } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
+import type { Kept } from "../store/kept.ts";
 import { RUN } from "../store/paths.ts";
 import type { Scanner } from "../store/scan.ts";
 import type { HeldFiles } from "./held.ts";
@@ -29,6 +30,8 @@ export interface Workspace {
   /** Opens the ledger once more, at what is there now. */
   openLedger: () => ReturnType<typeof openLedger>;
   scanner: Scanner;
+  /** What the daemon's writes replaced in the last seconds. */
+  kept: Kept;
   held: HeldFiles;
   log: Log;
   tenure: Tenure;

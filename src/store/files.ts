@@ -12,11 +12,14 @@ export interface FileWrite {
   content: string | Buffer;
   /** Asked before any is put in place, and again at this one's own moment: true leaves what is there as it is. */
   changed?: () => boolean;
+  /** Told right before the last question, to keep what is about to be replaced; what it answers, if it is left. */
+  keep?: () => () => void;
 }
 
 interface Staged {
   path: string;
   changed: (() => boolean) | undefined;
+  keep: (() => () => void) | undefined;
   from: string;
   to: string;
 }
@@ -63,8 +66,14 @@ async function writeTogether(workspace: string, writes: readonly FileWrite[], du
       for (const changed of makeFolder(workspace, folder)) folders.add(changed);
     }
     await allOf(
-      writes.map(({ path, content, changed }) => {
-        const file = { path, changed, from: join(workspace, RUN, "tmp", randomUUID()), to: join(workspace, path) };
+      writes.map(({ path, content, changed, keep }) => {
+        const file = {
+          path,
+          changed,
+          keep,
+          from: join(workspace, RUN, "tmp", randomUUID()),
+          to: join(workspace, path),
+        };
         staged.push(file);
         return stage(file, content, durable);
       }),
@@ -74,10 +83,12 @@ async function writeTogether(workspace: string, writes: readonly FileWrite[], du
       await allOf(staged.map(({ from }) => rm(from, { force: true })));
       return staged.map(({ path }) => path);
     }
-    for (const { path, changed, from, to } of staged) {
+    for (const { path, changed, keep, from, to } of staged) {
+      const forget = changed && keep?.();
       if (!changed) {
         await rename(from, to);
       } else if (changed()) {
+        forget?.();
         rmSync(from);
         left.push(path);
         continue;

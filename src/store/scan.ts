@@ -86,12 +86,12 @@ export class Scanner {
 
   /**
    * A question that is asked twice: first, whether the file is another than was last seen, which may take a look into it;
-   * then, at the last moment and quickly, whether it has changed since.
+   * then, at the last moment and quickly, whether it has changed since. That it got a second name in between is no change.
    */
   watchful(path: string): () => boolean {
     const stamp = () => {
       const stat = statOf(join(this.workspace, path));
-      return stat ? sign(stat) : "";
+      return stat ? `${stat.ino} ${stat.size} ${stat.mtimeMs}` : "";
     };
     let first: string | undefined;
     return () => {
@@ -226,7 +226,13 @@ const UNREADABLE = "a file that may not be read";
 type Stat = NonNullable<ReturnType<typeof statOf>>;
 
 function statOf(path: string) {
-  return lstatSync(path, { throwIfNoEntry: false });
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // A folder on the way to it is a file now: it is not there.
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    throw error;
+  }
 }
 
 function mayLook(path: string): Stat | undefined | "no" {

@@ -285,3 +285,16 @@ test("while nothing can be recorded daemon.json tells since when and why", async
   await shop.becomes("impl-1", "completed");
   await shop.until("it is over", () => trouble() === undefined);
 });
+
+test("a session whose folder of responses is a file now does not keep the daemon from looking at the others", async (t) => {
+  const shop = await workshop(t, { env: { COX_RESCAN: "300ms" } });
+  shop.command("impl-1", "true", { session: "WFS-b" });
+  shop.touch(".active-WFS-b");
+  await shop.becomes("impl-1", "completed", "WFS-b");
+  shop.remove("WFS-b/responses");
+  shop.drop("WFS-b/responses", "not a folder");
+  shop.touch(`.active-${SESSION}`);
+  shop.command("impl-1", "true");
+  await shop.becomes("impl-1", "completed");
+  assert.doesNotMatch(shop.output, /cannot be read|can be recorded/);
+});

@@ -53,7 +53,7 @@ export function marked(shop: Workshop): string[] {
 export async function assertWhole(shop: Workshop): Promise<void> {
   // Files come before the ledger, and a run's folder goes when its end is recorded.
   const folders = () => (existsSync(shop.at(".run/attempts")) ? readdirSync(shop.at(".run/attempts")) : []);
-  await shop.until("no folder of a run is left", () => folders().length === 0, 5000);
+  await shop.until("no folder of a run is left", () => folders().length === 0);
   shop.checkChains();
   await shop.until("git finds nothing wrong", () => {
     try {
