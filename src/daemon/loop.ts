@@ -26,7 +26,7 @@ import { merged, type Observation } from "./observation.ts";
 import { Observer } from "./observe.ts";
 import { setAside } from "./observed-session-files.ts";
 import { Pages, type Page } from "./pages.ts";
-import { lossOf } from "./loss.ts";
+import { lossOf, lossOfTasks } from "./loss.ts";
 import { rejoin } from "./rejoin.ts";
 import { record, writePages, type Batch, type Recorded } from "./record.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
@@ -149,8 +149,10 @@ export class Loop {
 
   /** Without its lock a daemon does nothing more: another may be at work, or the workspace is gone. */
   private noticesLoss(): boolean {
-    if (this.workspace.tenure.holds()) return false;
-    if (!this.lost) this.workspace.log.say("error", lossOf(this.workspace));
+    const { tenure, log } = this.workspace;
+    const { unasked } = this.observer;
+    if (tenure.holds() && unasked.size === 0) return false;
+    if (!this.lost) log.say("error", tenure.holds() ? lossOfTasks(unasked) : lossOf(this.workspace));
     this.lost = true;
     return true;
   }
@@ -160,6 +162,7 @@ export class Loop {
     const now = Date.now();
     const earlier = await this.insist(() => this.takeUnrecorded());
     let observed = await this.insist(() => this.observer.observe(found, now, { starting }));
+    if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
     if (earlier) observed = merged(earlier, observed);
     failpoint("observed");
     let events = [...observed.events, ...this.events.splice(0)];

@@ -1,6 +1,8 @@
 /** Which commit of the ledger `cox restore` takes. */
 import { git } from "../../ledger/git.ts";
+import type { SessionId } from "../../model/ids.ts";
 import { instant, isInstant, parseDuration, toMs, type Instant } from "../../model/time.ts";
+import { WORKSPACE } from "../../store/paths.ts";
 import type { Trouble } from "./command.ts";
 import { commitAt, type LedgerPlace } from "./ledger-place.ts";
 
@@ -42,6 +44,16 @@ export async function commitFor(
     };
   }
   return { ok: { ref: name, commit } };
+}
+
+/** The newest commit up to this one that wrote something of the session: where it was last, if it is gone since. */
+export async function lastWith(
+  { commonDir }: LedgerPlace["repository"],
+  { commit, session }: { commit: string; session: SessionId },
+): Promise<string | null> {
+  const args = ["log", "-1", "--format=%H", "--diff-filter=AM", commit, "--", `${WORKSPACE}/${session}/`];
+  const found = await git(args, { cwd: commonDir, gitDir: commonDir });
+  return found.stdout.toString().trim() || null;
 }
 
 async function lastBy({ commonDir }: LedgerPlace["repository"], newest: string, by: Instant): Promise<string | null> {

@@ -10,7 +10,7 @@ import { RUN, WORKSPACE } from "../../store/paths.ts";
 import { done, refused, type Command, type Input, type Outcome, type Trouble } from "./command.ts";
 import { notAFolder, type Context } from "./context.ts";
 import { findLedger, recordedFiles, type LedgerPlace } from "./ledger-place.ts";
-import { commitFor } from "./restore-commit.ts";
+import { commitFor, lastWith } from "./restore-commit.ts";
 import { copiesFor, type Copies } from "./restore-copies.ts";
 import { bringBack, type BroughtBack } from "./restore-files.ts";
 import { standDown, type StoodDown } from "./restore-sessions.ts";
@@ -136,12 +136,15 @@ async function chosenFrom(
   const all = new Set(paths.map((path) => path.split("/", 1)[0] ?? "").filter(isSessionId));
   if (session === undefined) return { ok: { only: () => true, sessions: all } };
   if (!all.has(session)) {
+    const last = await lastWith(repository, { commit, session });
     return {
       trouble: {
         exit: 1,
         what: `There is no ${session} at ${commit.slice(0, 12)}.`,
-        why: all.size > 0 ? `There is ${[...all].join(", ")}.` : "No session was recorded by then.",
-        todo: `cox log --session ${session} shows when it was.`,
+        why: all.size > 0 ? `There is ${[...all].join(", ")}.` : "No session was recorded as it was then.",
+        todo: last
+          ? `cox restore --session ${session} --at ${last.slice(0, 12)}, where it was last.`
+          : `cox log --session ${session} shows when it was.`,
       },
     };
   }
