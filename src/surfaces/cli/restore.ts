@@ -33,7 +33,7 @@ export const command: Command = {
   ],
   example: "rm -rf .workflow && cox restore",
   description:
-    "Bring .workflow/ back from the ledger in git. Sessions come back paused, and files that exist and differ are left alone unless --force is given.\n\nWith --at or --session, a session that is still on disk is not touched: what was recorded comes back beside it, under the\nnext free name (WFS-x-002). With --force it comes back in its own place, over what is there.",
+    "Bring .workflow/ back from the ledger in git. Sessions come back paused, and files that exist and differ are left alone unless --force is given.\n\nWith --at or --session, a session that is still on disk is not touched: what was recorded comes back beside it, under the next free name (WFS-x-002). With --force it comes back in its own place, over what is there.",
   run,
 };
 

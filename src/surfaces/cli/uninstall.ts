@@ -29,7 +29,7 @@ export const command: Command = {
   ],
   example: "cox uninstall --dry-run",
   description:
-    "Takes the two lines that cox init added out of .git/info/exclude and .git/info/attributes, and shows them. What was\nrecorded, .workflow/ and worktrees stay unless an option, or an answer on a terminal, says otherwise. Work that is\ncommitted nowhere else is never deleted; branches stay.",
+    "Takes the two lines that cox init added out of .git/info/exclude and .git/info/attributes, and shows them. What was recorded, .workflow/ and worktrees stay unless an option, or an answer on a terminal, says otherwise. Work that is committed nowhere else is never deleted; branches stay.",
   run,
 };
 
