@@ -4,7 +4,6 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { LedgerMoved } from "../ledger/ledger.ts";
 import type { Event } from "../machine/event.ts";
 import { appendMetrics } from "../history/metrics.ts";
 import { apply, decide, type Decision } from "../machine/machine.ts";
@@ -26,11 +25,10 @@ import { merged, type Observation } from "./observation.ts";
 import { Observer } from "./observe.ts";
 import { setAside } from "./observed-session-files.ts";
 import { Pages, type Page } from "./pages.ts";
-import { lossOf } from "./loss.ts";
-import { rejoin } from "./rejoin.ts";
-import { record, writePages, type Batch, type Recorded } from "./record.ts";
+import { lossOf, lossOfTasks } from "./loss.ts";
+import { writePages } from "./record.ts";
+import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
-import { Troubled } from "./troubled.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
 
@@ -39,8 +37,6 @@ export interface LoopOptions {
   once: boolean;
 }
 
-const RETRY_RECORD_MS = 2000;
-const SOON_MS = 100;
 const MOST_STALE = 60;
 const STALE_MS = 20;
 
@@ -64,7 +60,7 @@ export class Loop {
   private idleSince = performance.now();
   private tidied = true;
   private lost = false;
-  private readonly troubled: Troubled;
+  private readonly recording: Recording;
 
   constructor(workspace: Workspace, options: LoopOptions) {
     this.workspace = workspace;
@@ -72,7 +68,10 @@ export class Loop {
     this.agents = new Agents(workspace, (event) => this.tell(event));
     this.observer = new Observer(workspace);
     this.pages = new Pages(workspace);
-    this.troubled = new Troubled(workspace.tenure);
+    this.recording = new Recording(workspace, {
+      isLost: () => this.noticesLoss(),
+      isToldToStop: () => this.toldToStop(),
+    });
   }
 
   /** Something that may have changed on disk. */
@@ -156,8 +155,10 @@ export class Loop {
 
   /** Without its lock a daemon does nothing more: another may be at work, or the workspace is gone. */
   private noticesLoss(): boolean {
-    if (this.workspace.tenure.holds()) return false;
-    if (!this.lost) this.workspace.log.say("error", lossOf(this.workspace));
+    const { tenure, log } = this.workspace;
+    const { unasked } = this.observer;
+    if (tenure.holds() && unasked.size === 0) return false;
+    if (!this.lost) log.say("error", tenure.holds() ? lossOfTasks(unasked) : lossOf(this.workspace));
     this.lost = true;
     return true;
   }
@@ -167,6 +168,7 @@ export class Loop {
     const now = Date.now();
     const earlier = await this.insist(() => this.takeUnrecorded());
     let observed = await this.insist(() => this.observer.observe(found, now, { starting }));
+    if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
     if (earlier) observed = merged(earlier, observed);
     failpoint("observed");
     let events = [...observed.events, ...this.events.splice(0)];
@@ -183,7 +185,7 @@ export class Loop {
         ? await headCommit(workspace.gitDir)
         : null;
       failpoint("decided");
-      const outcome = await this.recorded({
+      const outcome = await this.recording.record({
         decision,
         observed,
         responses: ended,
@@ -231,43 +233,6 @@ export class Loop {
     const consumed = earlier.consumed.filter((path) => !scanner.isThere(path) || scanner.unchanged(path));
     this.unrecorded = undefined;
     return { ...earlier, consumed };
-  }
-
-  /**
-   * Disk full, git unreadable: nothing new is started, it is said, and tried again until it works. Undefined when the
-   * daemon was told to stop meanwhile: the next one finds it all on disk, and the agents go on.
-   */
-  private async recorded(batch: Batch): Promise<Recorded | undefined> {
-    const { log } = this.workspace;
-    this.workspace.secrets.addDecided(batch.decision.changes);
-    for (let failures = 0; ; failures++) {
-      if (this.noticesLoss()) return undefined;
-      try {
-        const done = await record(this.workspace, batch);
-        if (failures > 0) log.say("info", "recording works again");
-        await this.troubled.over();
-        return done;
-      } catch (error) {
-        if (this.noticesLoss()) return undefined;
-        const why = error instanceof LedgerMoved ? await this.rejoined(error) : (error as Error).message;
-        if (why === undefined) continue;
-        if (failures === 0)
-          log.say("error", `nothing can be recorded, so nothing is started: ${why}. Trying again every 2 s.`);
-        await this.troubled.by(why);
-        for (let waited = 0; waited < RETRY_RECORD_MS && !this.toldToStop(); waited += SOON_MS) await pause(SOON_MS);
-      }
-      if (!this.toldToStop()) continue;
-      log.say("error", "stopping without having recorded the last changes: the next start does it. Agents go on.");
-      return undefined;
-    }
-  }
-
-  /** Undefined when our history and that of another writer are one again. */
-  private async rejoined(moved: LedgerMoved): Promise<string | undefined> {
-    const done = await rejoin(this.workspace, moved).catch((error: Error) => ({ problem: error.message }));
-    if ("problem" in done) return done.problem;
-    this.workspace.log.say("warn", done.ok);
-    return undefined;
   }
 
   private toldToStop(): boolean {

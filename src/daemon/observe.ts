@@ -2,6 +2,7 @@
  * From what differs on disk to what the machine hears. Everything is compared with the recorded state: a hint, a
  * rescan, a start after a crash and a person's edit are one and the same path.
  */
+import type { SessionId } from "../model/ids.ts";
 import { unreachable } from "../model/unreachable.ts";
 import { problem, type Problem } from "../problems.ts";
 import { at, placeOf } from "../store/paths.ts";
@@ -46,6 +47,11 @@ export class Observer {
   get restless(): boolean {
     if (this.postponed.length > 0) return true;
     return [this.absence, this.markers, this.answers, this.drops].some(({ restless }) => restless);
+  }
+
+  /** Sessions whose `.task/` is gone, which is recorded only when somebody has said what is meant. */
+  get unasked(): ReadonlySet<SessionId> {
+    return this.absence.unasked;
   }
 
   /**

@@ -1,5 +1,6 @@
 /** Files and sessions that are gone: given a moment to come back, then told. */
-import { at } from "../store/paths.ts";
+import type { SessionId } from "../model/ids.ts";
+import { at, placeOf } from "../store/paths.ts";
 import type { Look, Observation } from "./observation.ts";
 import { isFolder, isMisnamed, topOf } from "./observed-folders.ts";
 import type { Workspace } from "./workspace.ts";
@@ -17,6 +18,12 @@ export class ObservedAbsence {
   constructor(workspace: Workspace) {
     this.workspace = workspace;
   }
+
+  /**
+   * Sessions that are there without the folder of their tasks: that nobody wants who wants a task to be gone, so it is no
+   * deletion until somebody says so, by making the folder again or by removing the session.
+   */
+  readonly unasked = new Set<SessionId>();
 
   /** Whether something that is gone may still come back. */
   get restless(): boolean {
@@ -40,13 +47,26 @@ export class ObservedAbsence {
     for (const [path, since] of this.since) {
       const session = topOf(path);
       const withAll = state.sessions.has(session) && !isFolder(this.workspace, session);
-      if (now - since < (starting ? 0 : withAll ? SESSION_VANISH_MS : VANISH_MS)) continue;
+      const withTasks = !withAll && this.isWithTasks(path, session);
+      if (now - since < (starting ? 0 : withAll || withTasks ? SESSION_VANISH_MS : VANISH_MS)) continue;
+      if (withTasks) {
+        this.unasked.add(session);
+        continue;
+      }
       this.since.delete(path);
       if (scanner.isThere(path)) continue; // back again, as it was
       // What goes with its session stays known until that is recorded: its paths are removed from the ledger's tree.
       if (!withAll) scanner.accept({ path, place: { kind: "other" }, is: "gone" });
       yield path;
     }
+  }
+
+  /** Whether it is a task that went together with `.task/`. What git takes away with a branch was never obeyed. */
+  private isWithTasks(path: string, session: SessionId): boolean {
+    const place = placeOf(path);
+    if (place.kind !== "task" || place.id === null || isFolder(this.workspace, `${session}/.task`)) return false;
+    const task = this.workspace.state.sessions.get(session)?.tasks.get(place.id);
+    return task !== undefined && task.execution.reason !== "untrusted";
   }
 }
 

@@ -1,8 +1,9 @@
 /** Git as this program calls it: nothing inherited, nothing executed that a repository asks for, nothing locked. */
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
 import { resolve } from "node:path";
+import writeFileAtomic from "write-file-atomic";
 
 /** Expected trouble: a permanent code, what happened, what to do. */
 export interface GitTrouble {
@@ -166,11 +167,37 @@ export async function ensureExclude(commonDir: string): Promise<boolean> {
   return excluded || attributed;
 }
 
-async function ensureLine(file: string, line: string): Promise<boolean> {
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+/** Which of the two lines stand in the repository's `info/` files. */
+export async function excludedBy(commonDir: string): Promise<{ file: string; line: string }[]> {
+  const lines = [
+    { file: resolve(commonDir, "info/exclude"), line: EXCLUDE_LINE },
+    { file: resolve(commonDir, "info/attributes"), line: ATTRIBUTES_LINE },
+  ];
+  const texts = await Promise.all(lines.map(({ file }) => textOf(file)));
+  return lines.filter(({ line }, place) => texts[place]?.split(/\r?\n/).includes(line));
+}
+
+/** Takes both lines out again, and a file away that held nothing else; every other byte stays. */
+export async function dropExclude(commonDir: string): Promise<void> {
+  for (const { file, line } of await excludedBy(commonDir)) {
+    const rest = (await textOf(file))
+      .split(/(?<=\n)/)
+      .filter((each) => each.replace(/\r?\n$/, "") !== line)
+      .join("");
+    if (rest === "") await rm(file);
+    else await writeFileAtomic(file, rest);
+  }
+}
+
+function textOf(file: string): Promise<string> {
+  return readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "";
     throw error;
   });
+}
+
+async function ensureLine(file: string, line: string): Promise<boolean> {
+  const text = await textOf(file);
   if (text.split(/\r?\n/).includes(line)) return false;
   await appendFile(file, `${text === "" || text.endsWith("\n") ? "" : "\n"}${line}\n`);
   return true;

@@ -26,6 +26,8 @@ export async function restoreFiles(where: {
   ref: string;
   targetDir: string;
   commit?: string;
+  /** Which recorded paths (relative to `.workflow/`); all without it. */
+  only?: (path: string) => boolean;
 }): Promise<Restored | undefined> {
   const found = await findRepository(where.repository);
   if ("problem" in found) return undefined;
@@ -48,6 +50,7 @@ export async function restoreFiles(where: {
     if (blocked) throw new Error(`${blocked} is in the way of ${scratch}`);
     for (const line of tree.stdout.toString().split("\0").filter(Boolean)) {
       const [, mode = "", id = "", path = ""] = /^(\d+) \w+ ([0-9a-f]+)\t\.workflow\/(.*)$/s.exec(line) ?? [];
+      if (where.only?.(path) === false) continue;
       const why =
         badPath(path) ?? (mode.startsWith("100") ? await obstacle(where.targetDir, path) : "it is not a regular file");
       if (why) {

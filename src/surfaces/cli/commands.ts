@@ -49,6 +49,12 @@ export const COMMANDS: readonly Entry[] = [
     summary: "bring .workflow/ back from the ledger",
     load: () => import("./restore.ts"),
   },
+  {
+    name: "uninstall",
+    group: MEND,
+    summary: "take out of git what cox init put there",
+    load: () => import("./uninstall.ts"),
+  },
   { name: "config", group: MEND, summary: "show settings and what they mean", load: () => import("./config.ts") },
   {
     name: "completion",

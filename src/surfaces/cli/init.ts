@@ -1,7 +1,7 @@
 /** `cox init`: makes a repository a workspace. What is there already stays as it is. */
 import { accessSync, constants, existsSync, lstatSync, mkdirSync } from "node:fs";
 import { join, sep } from "node:path";
-import { ensureExclude, findRepository, trackedUnder, type Repository } from "../../ledger/git.ts";
+import { ensureExclude, excludedBy, findRepository, trackedUnder, type Repository } from "../../ledger/git.ts";
 import { at, RUN, WORKSPACE } from "../../store/paths.ts";
 import { done, refused, type Command, type Outcome, type Trouble } from "./command.ts";
 import { notAFolder, type Context } from "./context.ts";
@@ -20,9 +20,11 @@ export const command: Command = {
     const obstacle = inTheWay(repository);
     if (obstacle) return refused(obstacle);
     // First of all, so that git status never shows the folder, not even for a moment.
-    const excluded = await ensureExclude(repository.commonDir);
+    const before = new Set((await excludedBy(repository.commonDir)).map(({ line }) => line));
+    await ensureExclude(repository.commonDir);
+    const added = (await excludedBy(repository.commonDir)).filter(({ line }) => !before.has(line));
     const created = [...(gitCreated ? [".git"] : []), ...(await makeFolder(repository))];
-    return told({ context, repository, created, excluded });
+    return told({ context, repository, created, added });
   },
 };
 
@@ -70,7 +72,7 @@ async function repositoryFor(
     : { trouble: { exit: 1, what: second.problem.message, todo: second.problem.hint } };
 }
 
-async function asked(context: Context, question: string): Promise<boolean> {
+export async function asked(context: Context, question: string): Promise<boolean> {
   if (!context.interactive) return false;
   const { createInterface } = await import("node:readline/promises");
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -135,13 +137,14 @@ async function told(what: {
   context: Context;
   repository: Repository;
   created: string[];
-  excluded: boolean;
+  /** Lines that git's own files got. */
+  added: { file: string; line: string }[];
 }): Promise<Outcome> {
-  const { context, repository, created, excluded } = what;
+  const { context, repository, created, added } = what;
   const { paint } = context;
   const tracked = await trackedUnder(repository, WORKSPACE);
-  const changed = created.length > 0 || excluded;
-  const json = { repository: repository.root, changed, created, excluded, tracked };
+  const changed = created.length > 0 || added.length > 0;
+  const json = { repository: repository.root, changed, created, excluded: added.length > 0, added, tracked };
   const warning =
     tracked.length > 0
       ? [
@@ -156,8 +159,9 @@ async function told(what: {
   const lines = [
     paint("bold", `${repository.root} is a workspace.`),
     ...(created.length > 0 ? [`  created   ${created.join(" ")}`] : []),
-    ...(excluded
-      ? [`  excluded  .workflow/ in ${join(repository.commonDir, "info", "exclude")}: git status stays as it is`]
+    ...added.map(({ file, line }) => `  added     ${line}  to ${file}`),
+    ...(added.length > 0
+      ? [paint("dim", "            so git status stays as it is, and no file of it is converted")]
       : []),
     ...warning,
     "",
@@ -165,7 +169,7 @@ async function told(what: {
     `  ${paint("cyan", 'cox add "fix the flaky test in src/queue"')}    a first task; or drop a file:`,
     `  ${paint("cyan", `echo '{"title": "fix the flaky test"}' > .workflow/inbox/first.json`)}`,
     `  ${paint("cyan", "cox start")}                                    runs it; cox status shows how it goes`,
-    paint("dim", "To be rid of it: rm -r .workflow (what was recorded stays in git, under refs/cox/ledger)."),
+    paint("dim", "To be rid of it: cox uninstall (it lists what there is, and asks)."),
   ];
   return done(lines.join("\n"), json);
 }

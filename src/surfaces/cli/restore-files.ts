@@ -1,12 +1,13 @@
 /** Recorded files back on disk: what is missing is written, what differs is left alone unless forced, links are never followed. */
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, rename, rm } from "node:fs/promises";
+import { lstat, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Repository } from "../../ledger/git.ts";
 import { restoreFiles } from "../../ledger/restore.ts";
 import { RUN } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
 import { recordedFiles, recordedId } from "./ledger-place.ts";
+import { contentIn, pathIn, type Copies } from "./restore-copies.ts";
 
 export interface BroughtBack {
   commit: string;
@@ -26,29 +27,35 @@ export async function bringBack(of: {
   ref: string;
   commit: string;
   force: boolean;
+  /** Which recorded paths; all without it. */
+  only?: (path: string) => boolean;
+  copies: Copies;
 }): Promise<BroughtBack> {
-  const { repository, folder, ref, commit, force } = of;
+  const { repository, folder, ref, commit, force, copies } = of;
+  const only = of.only ?? (() => true);
   const staging = join(folder, RUN, `restored-${randomUUID()}`);
   const result: BroughtBack = { commit, written: [], unchanged: 0, kept: [], skipped: [] };
   try {
-    const staged = await restoreFiles({ repository: repository.root, ref, targetDir: staging, commit });
+    const staged = await restoreFiles({ repository: repository.root, ref, targetDir: staging, commit, only });
     if (!staged) throw new Error(`the ledger has no commit ${commit}`);
     result.skipped.push(...staged.skipped);
     const unusable = new Set(staged.skipped.map(({ path }) => path));
     for (const [path, id] of await recordedFiles(repository, commit)) {
-      if (unusable.has(path)) continue;
-      const target = join(folder, path);
+      if (unusable.has(path) || !only(path)) continue;
+      const goesTo = pathIn(copies, path);
+      const target = join(folder, goesTo);
       const stat = await lstat(target).catch(() => null);
       const same =
         stat?.isFile() === true && recordedId(repository, readRegular(target)?.content ?? Buffer.alloc(0)) === id;
       if (same) result.unchanged++;
-      else if (stat && !force) result.kept.push(path);
+      else if (stat && !force) result.kept.push(goesTo);
       else {
-        const why = stat?.isDirectory() ? "a folder has its name" : await inTheWay(folder, path);
-        if (why) result.skipped.push({ path, why });
+        const why = stat?.isDirectory() ? "a folder has its name" : await inTheWay(folder, goesTo);
+        if (why) result.skipped.push({ path: goesTo, why });
         else {
+          if (goesTo !== path) await rewrite(join(staging, path), (content) => contentIn(copies, path, content));
           await rename(join(staging, path), target);
-          result.written.push(path);
+          result.written.push(goesTo);
         }
       }
     }
@@ -56,6 +63,12 @@ export async function bringBack(of: {
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
+}
+
+async function rewrite(file: string, change: (content: Buffer) => Buffer): Promise<void> {
+  const content = await readFile(file);
+  const changed = change(content);
+  if (changed !== content) await writeFile(file, changed);
 }
 
 /** Makes the folders of a path one by one, following no link; what stands where a folder has to be, if anything. */

@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { SessionId } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
 import { withState } from "../../model/task.ts";
 import { writeFiles, type FileWrite } from "../../store/files.ts";
@@ -15,8 +16,11 @@ export interface StoodDown {
   requeued: string[];
 }
 
-/** `written`: the paths that were brought back; nothing else is touched. */
-export async function standDown(folder: string, written: readonly string[]): Promise<StoodDown> {
+/** `written`: the paths that were brought back; nothing else is touched. No agent is at work for one of the `copies`. */
+export async function standDown(
+  folder: string,
+  { written, copies }: { written: readonly string[]; copies: ReadonlySet<SessionId> },
+): Promise<StoodDown> {
   const writes: FileWrite[] = [];
   const sessions: StoodDown["sessions"] = [];
   const requeued: string[] = [];
@@ -38,7 +42,8 @@ export async function standDown(folder: string, written: readonly string[]): Pro
       const file = read(folder, path);
       const task = file?.value as Task | undefined;
       // An agent whose folder is still there may still be at work: the daemon finds it again.
-      if (!file || task?.status !== "active" || runs.has(task.execution?.last_attempt?.run_id ?? "")) continue;
+      const atWork = !copies.has(place.session) && runs.has(task?.execution?.last_attempt?.run_id ?? "");
+      if (!file || task?.status !== "active" || atWork) continue;
       writes.push({ path, content: formatJson(withState(task, { status: "pending" }), file.text) });
       requeued.push(`${place.session}/${place.id}`);
     }

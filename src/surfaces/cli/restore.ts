@@ -1,27 +1,39 @@
 /** `cox restore`: brings `.workflow/` back from the ledger. Sessions come back paused. SPEC sections 1, 7 and 13. */
 import { lstatSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { mkdir, rm } from "node:fs/promises";
-import { ensureExclude, git } from "../../ledger/git.ts";
+import { ensureExclude } from "../../ledger/git.ts";
+import { isSessionId, type SessionId } from "../../model/ids.ts";
 import { takeLock } from "../../store/lock.ts";
 import { RUN, WORKSPACE } from "../../store/paths.ts";
 import { done, refused, type Command, type Input, type Outcome, type Trouble } from "./command.ts";
 import { notAFolder, type Context } from "./context.ts";
-import { commitAt, findLedger, type LedgerPlace } from "./ledger-place.ts";
+import { findLedger, recordedFiles, type LedgerPlace } from "./ledger-place.ts";
+import { commitFor, lastWith } from "./restore-commit.ts";
+import { copiesFor, type Copies } from "./restore-copies.ts";
 import { bringBack, type BroughtBack } from "./restore-files.ts";
 import { standDown, type StoodDown } from "./restore-sessions.ts";
+import { restoreTo } from "./restore-to.ts";
+import { rebuildViews } from "./restore-views.ts";
 
 export const command: Command = {
   where: "anywhere",
   options: [
-    { name: "at", value: "commit", text: "as it was at this commit of the ledger (default: the newest)" },
+    {
+      name: "at",
+      value: "when",
+      text: "as it was: a commit of the ledger, 2h ago, or a time such as 2026-11-21T09:00Z",
+    },
+    { name: "session", value: "session", text: "only this session", is: "session" },
+    { name: "as", value: "session", text: "the name it comes back under (default: its own, or the next free -002)" },
+    { name: "to", value: "dir", text: "as plain files into this folder, which must be empty; nothing else changes" },
     { name: "ref", value: "ref", text: "the ledger, if it is another than the settings say" },
     { name: "force", text: "also write over files that differ from what was recorded" },
   ],
   example: "rm -rf .workflow && cox restore",
   description:
-    "Bring .workflow/ back from the ledger in git. Sessions come back paused, and files that exist and differ are left alone unless --force is given.",
+    "Bring .workflow/ back from the ledger in git. Sessions come back paused, and files that exist and differ are left alone unless --force is given.\n\nWith --at or --session, a session that is still on disk is not touched: what was recorded comes back beside it, under the next free name (WFS-x-002). With --force it comes back in its own place, over what is there.",
   run,
 };
 
@@ -29,20 +41,29 @@ async function run(input: Input, context: Context): Promise<Outcome> {
   const found = await findLedger(context.dir, context.environment);
   if ("trouble" in found) return refused(found.trouble);
   const { repository } = found.ok;
-  if (repository.bare) {
+  const wrong = wrongUse(input);
+  if (wrong) return refused(wrong);
+  const to = input.text("to");
+  if (repository.bare && to === undefined) {
     return refused({
       exit: 4,
       what: "This is a bare repository.",
       why: "A workspace needs a working tree.",
-      todo: "Clone it, and restore there.",
+      todo: "Clone it, and restore there; or --to <dir>.",
     });
   }
+  const commit = await commitFor(found.ok, { at: input.text("at"), ref: input.text("ref") });
+  if ("trouble" in commit) return refused(commit.trouble);
+  const chosen = await chosenFrom(repository, commit.ok.commit, sessionNamed(input.text("session")));
+  if ("trouble" in chosen) return refused(chosen.trouble);
+  const { only, sessions } = chosen.ok;
+  if (to !== undefined) {
+    return restoreTo({ repository, ...commit.ok, only, folder: resolve(context.dir, to), force: input.flag("force") });
+  }
+
   const folder = join(repository.root, WORKSPACE);
   const there = lstatSync(folder, { throwIfNoEntry: false });
   if (there && !there.isDirectory()) return refused(notAFolder(folder, there.isSymbolicLink()));
-  const commit = await commitFor(found.ok, { at: input.text("at"), ref: input.text("ref") });
-  if ("trouble" in commit) return refused(commit.trouble);
-
   const since = new Date().toISOString();
   const lock = await takeLock(folder, {
     pid: process.pid,
@@ -61,15 +82,73 @@ async function run(input: Input, context: Context): Promise<Outcome> {
     });
   }
   try {
+    const force = input.flag("force");
+    const beside = (input.text("at") ?? input.text("session")) !== undefined && !force;
+    const copies =
+      beside || input.text("as") !== undefined
+        ? copiesFor({ folder, recorded: sessions, as: input.text("as") })
+        : { ok: new Map<SessionId, SessionId>() };
+    if ("trouble" in copies) return refused(copies.trouble);
     await ensureExclude(repository.commonDir);
-    const brought = await bringBack({ repository, folder, ...commit.ok, force: input.flag("force") });
+    const brought = await bringBack({ repository, folder, ...commit.ok, force, only, copies: copies.ok });
     await makeFolders(folder);
-    const stood = await standDown(folder, brought.written);
-    return outcomeOf(brought, stood, { newest: commit.ok.commit === found.ok.tip, root: repository.root });
+    const stood = await standDown(folder, { written: brought.written, copies: new Set(copies.ok.values()) });
+    await rebuildViews(folder, new Set(brought.written.map((path) => path.split("/", 1)[0] ?? "")));
+    return outcomeOf(brought, stood, {
+      newest: commit.ok.commit === found.ok.tip || copies.ok.size > 0,
+      copies: copies.ok,
+    });
   } finally {
     lock.ok.release();
     await rm(join(folder, RUN, "daemon.json"), { force: true });
   }
+}
+
+function wrongUse(input: Input): Trouble | undefined {
+  const [session, as, to] = ["session", "as", "to"].map((name) => input.text(name));
+  if (as !== undefined && session === undefined)
+    return { exit: 2, what: "--as needs --session.", todo: "cox restore --session WFS-x --as WFS-y" };
+  if (as !== undefined && to !== undefined)
+    return { exit: 2, what: "--as and --to exclude each other.", why: "Files outside are as they were recorded." };
+  if (as !== undefined && input.flag("force"))
+    return {
+      exit: 2,
+      what: "--as and --force exclude each other.",
+      why: "Under a new name there is nothing to write over.",
+    };
+  if (session !== undefined && !isSessionId(sessionNamed(session) ?? ""))
+    return { exit: 2, what: `${session} is not a session's id.`, todo: "cox log shows the names of sessions." };
+  return undefined;
+}
+
+/** `WFS-` may be left out. */
+function sessionNamed(given: string | undefined): SessionId | undefined {
+  return given === undefined || given.startsWith("WFS-") ? given : `WFS-${given}`;
+}
+
+/** Which paths of the commit are meant, and the sessions among them. */
+async function chosenFrom(
+  repository: LedgerPlace["repository"],
+  commit: string,
+  session: SessionId | undefined,
+): Promise<{ ok: { only: (path: string) => boolean; sessions: Set<SessionId> } } | { trouble: Trouble }> {
+  const paths = [...(await recordedFiles(repository, commit)).keys()];
+  const all = new Set(paths.map((path) => path.split("/", 1)[0] ?? "").filter(isSessionId));
+  if (session === undefined) return { ok: { only: () => true, sessions: all } };
+  if (!all.has(session)) {
+    const last = await lastWith(repository, { commit, session });
+    return {
+      trouble: {
+        exit: 1,
+        what: `There is no ${session} at ${commit.slice(0, 12)}.`,
+        why: all.size > 0 ? `There is ${[...all].join(", ")}.` : "No session was recorded as it was then.",
+        todo: last
+          ? `cox restore --session ${session} --at ${last.slice(0, 12)}, where it was last.`
+          : `cox log --session ${session} shows when it was.`,
+      },
+    };
+  }
+  return { ok: { only: (path) => path.startsWith(`${session}/`), sessions: new Set([session]) } };
 }
 
 /** Those of a new workspace that nothing is recorded of while they are empty. What else has the name is left alone. */
@@ -81,67 +160,29 @@ async function makeFolders(folder: string): Promise<void> {
   }
 }
 
-/** The commit to restore: one that belongs to the ledger. */
-async function commitFor(
-  { repository, ref, tip }: LedgerPlace,
-  wanted: { at: string | undefined; ref: string | undefined },
-): Promise<{ ok: { ref: string; commit: string } } | { trouble: Trouble }> {
-  const name = wanted.ref ?? ref;
-  const newest = wanted.ref === undefined ? tip : await commitAt(repository, wanted.ref);
-  if (newest === null) return { trouble: nothingRecorded(name, await otherLedgers(repository)) };
-  if (wanted.at === undefined) return { ok: { ref: name, commit: newest } };
-  const commit = await commitAt(repository, wanted.at);
-  if (commit === null)
-    return { trouble: { exit: 2, what: `${wanted.at} is not a commit.`, todo: `git log ${name} lists them.` } };
-  const belongs = await git(["merge-base", "--is-ancestor", commit, newest], {
-    cwd: repository.commonDir,
-    gitDir: repository.commonDir,
-  });
-  if (belongs.code !== 0) {
-    return {
-      trouble: {
-        exit: 2,
-        what: `${wanted.at} does not belong to the ledger ${name}.`,
-        todo: `git log ${name} lists the commits that do.`,
-      },
-    };
-  }
-  return { ok: { ref: name, commit } };
-}
-
-function nothingRecorded(ref: string, others: string[]): Trouble {
-  const fetch = `If it was pushed: git fetch origin ${ref}:${ref}, then again.`;
-  const [first] = others;
-  return {
-    exit: 1,
-    what: `Nothing is recorded in ${ref}.`,
-    why: first === undefined ? "This repository has no ledger (yet)." : `There is ${others.join(", ")}.`,
-    todo: first === undefined ? fetch : `cox restore --ref ${first}`,
-  };
-}
-
-async function otherLedgers({ commonDir }: LedgerPlace["repository"]): Promise<string[]> {
-  const listed = await git(["for-each-ref", "--format=%(refname)", "refs/cox/"], { cwd: commonDir, gitDir: commonDir });
-  return listed.stdout
-    .toString()
-    .split("\n")
-    .filter((name) => name !== "" && !name.startsWith("refs/cox/rescue/"));
-}
-
-function outcomeOf(brought: BroughtBack, stood: StoodDown, of: { newest: boolean; root: string }): Outcome {
+function outcomeOf(brought: BroughtBack, stood: StoodDown, of: { newest: boolean; copies: Copies }): Outcome {
   const { commit, written, unchanged, kept, skipped } = brought;
-  const json = { commit, written: written.length, unchanged, kept, skipped, ...stood };
+  const json = {
+    commit,
+    written: written.length,
+    unchanged,
+    kept,
+    skipped,
+    ...stood,
+    copies: Object.fromEntries(of.copies),
+  };
   const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;
   const lines = [
     `Brought back ${count(written.length, "file")} from ${commit.slice(0, 12)}${unchanged > 0 ? `; ${count(unchanged, "file")} stood as recorded` : ""}.`,
     ...stood.sessions.map(({ session, tasks, status }) => `  ${session}  ${count(tasks, "task")}  ${status}`),
   ];
+  for (const [from, to] of of.copies)
+    lines.push(`${from} as it was then is ${to} now${from === to ? "" : `; ${from} is not touched`}.`);
   if (stood.requeued.length > 0) lines.push(`Not running any more, so pending again: ${stood.requeued.join(", ")}.`);
   if (kept.length > 0)
     lines.push(`Left alone, since they differ from what was recorded (--force writes over them):`, ...listed(kept));
   if (!of.newest) lines.push("This is not the newest record: at the next start the difference is taken as your edit.");
   const paused = stood.sessions.find(({ status }) => status === "paused");
-  if (written.length > 0) lines.push("Views and checkpoints are brought up to date at the next start.");
   lines.push(paused ? `Next: cox switch ${paused.session}, then cox start.` : "Next: cox status, or cox start.");
   if (skipped.length === 0) return done(lines.join("\n"), json);
   const trouble: Trouble = {

@@ -1,0 +1,61 @@
+/** Recording that goes on trying: what cannot be written now is said, nothing is started meanwhile, and nothing is lost. */
+import { setTimeout as pause } from "node:timers/promises";
+import { LedgerMoved } from "../ledger/ledger.ts";
+import { record, type Batch, type Recorded } from "./record.ts";
+import { rejoin } from "./rejoin.ts";
+import { Troubled } from "./troubled.ts";
+import type { Workspace } from "./workspace.ts";
+
+export const RETRY_RECORD_MS = 2000;
+export const SOON_MS = 100;
+
+export class Recording {
+  private readonly workspace: Workspace;
+  private readonly asks: { isLost: () => boolean; isToldToStop: () => boolean };
+  private readonly troubled: Troubled;
+
+  /** `isLost`: the daemon may do nothing more. */
+  constructor(workspace: Workspace, asks: { isLost: () => boolean; isToldToStop: () => boolean }) {
+    this.workspace = workspace;
+    this.asks = asks;
+    this.troubled = new Troubled(workspace.tenure);
+  }
+
+  /**
+   * Disk full, git unreadable: nothing new is started, it is said, and tried again until it works. Undefined when the
+   * daemon is lost, or was told to stop meanwhile: the next one finds it all on disk, and the agents go on.
+   */
+  async record(batch: Batch): Promise<Recorded | undefined> {
+    const { log, secrets } = this.workspace;
+    const { isLost, isToldToStop } = this.asks;
+    secrets.addDecided(batch.decision.changes);
+    for (let failures = 0; ; failures++) {
+      if (isLost()) return undefined;
+      try {
+        const done = await record(this.workspace, batch);
+        if (failures > 0) log.say("info", "recording works again");
+        await this.troubled.over();
+        return done;
+      } catch (error) {
+        if (isLost()) return undefined;
+        const why = error instanceof LedgerMoved ? await this.rejoined(error) : (error as Error).message;
+        if (why === undefined) continue;
+        if (failures === 0)
+          log.say("error", `nothing can be recorded, so nothing is started: ${why}. Trying again every 2 s.`);
+        await this.troubled.by(why);
+        for (let waited = 0; waited < RETRY_RECORD_MS && !isToldToStop(); waited += SOON_MS) await pause(SOON_MS);
+      }
+      if (!isToldToStop()) continue;
+      log.say("error", "stopping without having recorded the last changes: the next start does it. Agents go on.");
+      return undefined;
+    }
+  }
+
+  /** Undefined when our history and that of another writer are one again. */
+  private async rejoined(moved: LedgerMoved): Promise<string | undefined> {
+    const done = await rejoin(this.workspace, moved).catch((error: Error) => ({ problem: error.message }));
+    if ("problem" in done) return done.problem;
+    this.workspace.log.say("warn", done.ok);
+    return undefined;
+  }
+}
