@@ -5,8 +5,8 @@
  * daemon that dies earlier tells it nothing, and it ends without having started anything: so a run without `started`
  * never ran, and there is no moment at which that could change.
  */
-import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { isAlive } from "./proc-table.ts";
 import type { ProcessIdentity } from "./proc-table.ts";
@@ -61,15 +61,15 @@ export async function startProcess(o: {
     const program = executable(launch);
     requireShort([program, ...launch.args], launch.env);
     if (existsSync(join(runDir, RUN_FILES.started))) throw errno("EEXIST", runDir);
-    await mkdir(runDir, { recursive: true, mode: 0o700 });
+    mkdirSync(runDir, { recursive: true, mode: 0o700 });
     const stdin = typeof launch.stdin === "string" ? join(runDir, RUN_FILES.stdin) : launch.stdin.file;
     if (typeof launch.stdin === "string") await writeFile(stdin, launch.stdin, { mode: 0o600 });
-    await writeFile(join(runDir, RUN_FILES.exit), ROOM_FOR_CODE, { mode: 0o600 });
+    writeFileSync(join(runDir, RUN_FILES.exit), ROOM_FOR_CODE, { mode: 0o600 });
     o.reached?.("run-folder");
     wrapper = await (o.take ?? startWrapper)();
     const { identity } = wrapper;
     o.reached?.("spawned");
-    await writeStarted(runDir, runId, identity);
+    writeStarted(runDir, runId, identity);
     const { args, env, cwd } = launch;
     const ended = wrapper.run({ runDir, runId, program, args, env, cwd, stdin });
     return { ok: { identity, ended: o.take ? ended : ended.then(wrapper.retire), wrapper } };
@@ -103,10 +103,11 @@ async function gone(identity: ProcessIdentity): Promise<void> {
   while (await isAlive(identity)) await new Promise<void>((next) => setTimeout(next, POLL_MS).unref());
 }
 
-async function writeStarted(runDir: string, runId: string, identity: ProcessIdentity): Promise<void> {
+// These are a few bytes that nothing is synced for: in the thread pool they would wait behind what is.
+function writeStarted(runDir: string, runId: string, identity: ProcessIdentity): void {
   const file = join(runDir, RUN_FILES.started);
-  await writeFile(`${file}.tmp`, `${JSON.stringify({ ...identity, runId })}\n`, { mode: 0o600 });
-  await rename(`${file}.tmp`, file);
+  writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...identity, runId })}\n`, { mode: 0o600 });
+  renameSync(`${file}.tmp`, file);
 }
 
 function requireShort(words: readonly string[], env: Readonly<Record<string, string>>): void {

@@ -182,7 +182,7 @@ export class Loop {
         this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }),
       );
       const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined)
-        ? await headCommit(workspace.gitDir)
+        ? headCommit(workspace.gitDir)
         : null;
       failpoint("decided");
       const outcome = await this.recording.record({

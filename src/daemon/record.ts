@@ -82,13 +82,10 @@ async function placeFiles(
   const durable = workspace.config.ledger.durability === "full";
   failpoint("before-files");
   try {
-    // What a task's file tells is what must last; prompts, answers and session files can be had from the ledger again.
-    const [lasting, other] = [true, false].map((wanted) =>
-      [...plan.writes.values()].filter(({ path }) => isTaskFile(path) === wanted),
-    );
-    // First the answer, then the status that says there is one.
-    const left = await writeFiles(workspace.folder, other ?? [], false);
-    left.push(...(await writeFiles(workspace.folder, lasting ?? [], durable)));
+    // First the answer, then the status that says there is one. What a task's file tells is what must last; prompts,
+    // answers and session files can be had from the ledger again.
+    const writes = [...plan.writes.values()].sort((a, b) => Number(isTaskFile(a.path)) - Number(isTaskFile(b.path)));
+    const left = await writeFiles(workspace.folder, writes, durable && isTaskFile);
     for (const { path, content } of plan.writes.values())
       if (!left.includes(path)) workspace.scanner.wrote(path, content);
     if (left.length > 0) {

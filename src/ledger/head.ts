@@ -1,15 +1,15 @@
 /** What HEAD names, without starting git: asked at the start of each attempt. Format: gitrepository-layout(5). */
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The commit of HEAD, from the files alone; null where that needs more (an unborn branch, packed or other refs). */
-export async function headCommit(gitDir: string): Promise<string | null> {
+export function headCommit(gitDir: string): string | null {
   try {
-    const head = (await readFile(join(gitDir, "HEAD"), "utf8")).trim();
+    const head = readFileSync(join(gitDir, "HEAD"), "utf8").trim();
     if (/^[0-9a-f]{40,64}$/.test(head)) return head;
     const ref = /^ref: (refs\/[^\0]+)$/.exec(head)?.[1];
     if (!ref) return null;
-    const commit = (await readFile(join(gitDir, ref), "utf8")).trim();
+    const commit = readFileSync(join(gitDir, ref), "utf8").trim();
     return /^[0-9a-f]{40,64}$/.test(commit) ? commit : null;
   } catch {
     return null;

@@ -1,6 +1,6 @@
 /** Writing files so that nobody ever reads half of one, and none is lost that was acknowledged. RELIABILITY: atomic write. */
 import { randomUUID } from "node:crypto";
-import { constants, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { constants, fstatSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
@@ -28,16 +28,22 @@ interface Staged {
 const TOGETHER = 64;
 
 /**
- * Writes each file to a temporary name in `.run/tmp`, syncs, renames, and syncs the folders. A short write (a full
+ * Writes each file to a temporary name in `.run/tmp`, syncs what is `durable`, puts all in place in the order given, and
+ * syncs the folders. A short write (a full
  * disk) is an error before it is renamed. Throws the file system's error; files renamed before it stay, nothing else
  * does. Never writes through a symbolic link: one at the target is replaced, one on the way to it is an error.
  * Answers with the paths that were left as they are because they, or others of them, had {@link FileWrite.changed}.
  */
-export async function writeFiles(workspace: string, writes: readonly FileWrite[], durable: boolean): Promise<string[]> {
+export async function writeFiles(
+  workspace: string,
+  writes: readonly FileWrite[],
+  durable: boolean | ((path: string) => boolean),
+): Promise<string[]> {
+  const lasts = typeof durable === "boolean" ? () => durable : durable;
   const left: string[] = [];
   for (let first = 0; first < writes.length; first += TOGETHER) {
     if (first > 0) await breathe();
-    left.push(...(await writeTogether(workspace, writes.slice(first, first + TOGETHER), durable)));
+    left.push(...(await writeTogether(workspace, writes.slice(first, first + TOGETHER), lasts)));
   }
   return left;
 }
@@ -57,7 +63,11 @@ export function missing(error: unknown): boolean {
 }
 
 // Making a file may have to wait for a sync that is under way in the file system's journal: never in the main thread.
-async function writeTogether(workspace: string, writes: readonly FileWrite[], durable: boolean): Promise<string[]> {
+async function writeTogether(
+  workspace: string,
+  writes: readonly FileWrite[],
+  lasts: (path: string) => boolean,
+): Promise<string[]> {
   const staged: Staged[] = [];
   const left: string[] = [];
   const folders = new Set<string>();
@@ -75,7 +85,7 @@ async function writeTogether(workspace: string, writes: readonly FileWrite[], du
           to: join(workspace, path),
         };
         staged.push(file);
-        return stage(file, content, durable);
+        return stage(file, content, lasts(path));
       }),
     );
     // All are asked before the first is put in place, and each once more at its own moment.
@@ -95,13 +105,13 @@ async function writeTogether(workspace: string, writes: readonly FileWrite[], du
       } else {
         renameSync(from, to); // between the look and this there is nothing
       }
-      folders.add(dirname(to));
+      if (lasts(path)) folders.add(dirname(to));
     }
   } catch (error) {
     await Promise.all(staged.map(({ from }) => rm(from, { force: true })));
     throw error;
   }
-  if (durable) await Promise.all([...folders].map(syncFolder));
+  if (writes.some(({ path }) => lasts(path))) await Promise.all([...folders].map(syncFolder));
   return left;
 }
 
@@ -112,7 +122,7 @@ async function stage({ from, to, path }: Staged, content: string | Buffer, durab
     for (let offset = 0; offset < bytes.length;) offset += (await file.write(bytes, offset)).bytesWritten;
     await keepMode(file, to);
     if (durable) await file.sync();
-    const { size } = await file.stat();
+    const { size } = fstatSync(file.fd);
     if (size !== bytes.length) throw new Error(`wrote ${size} of ${bytes.length} bytes of ${path}`);
   } finally {
     await file.close();
