@@ -11,8 +11,11 @@ while [ -h "$self" ]; do
   case $link in /*) self=$link ;; *) self=${self%/*}/$link ;; esac
 done
 # A daemon starts processes all the time, and that takes the longer the larger it is itself: so its heap is kept small.
+# And it waits for several syncs of the disk at once, which a pool of four threads would make wait for each other.
 heap=--
-for word in "$@"; do [ "$word" = start ] && heap=--max-semi-space-size=2; done
+for word in "$@"; do
+  [ "$word" = start ] && heap=--max-semi-space-size=2 && export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-8}"
+done
 node=${self%/*}/../node_modules/.bin/node
 [ -x "$node" ] && exec "$node" $heap "$self" "$@"
 command -v node >/dev/null && exec node $heap "$self" "$@"

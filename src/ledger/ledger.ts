@@ -166,12 +166,14 @@ function ledgerAt(
     };
   };
 
-  /** The ref is compared first, so that nothing is written for one that somebody moved; git compares it once more. */
+  /** The ref is compared before it is moved, and git compares it once more. */
   const publish = async (batch: readonly Waiting[], entries: readonly LedgerEntry[]): Promise<string[]> => {
-    const found = await published();
-    if (found !== tip) throw movedTo(found, entries);
-    const prepared = await writer.prepare(tip, entries.map(draft));
+    const [looked, made] = await Promise.allSettled([published(), writer.prepare(tip, entries.map(draft))]);
+    if (made.status === "rejected") throw made.reason;
+    const prepared = made.value;
     try {
+      if (looked.status === "rejected") throw looked.reason;
+      if (looked.value !== tip) throw movedTo(looked.value, entries);
       for (const { ready } of batch) await ready?.catch((error: Error) => Promise.reject(new NotReady(error)));
       await moveTo(prepared, entries);
     } catch (error) {

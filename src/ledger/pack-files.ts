@@ -4,7 +4,8 @@
  * `gc.autoPackLimit`. The `.keep` says whose it is.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder } from "./durable.ts";
 import type { Pack } from "./pack.ts";
@@ -32,11 +33,11 @@ export class PackFiles {
   async put({ name, pack, index }: Pack): Promise<OwnPack> {
     const staged = [pack, index].map((content) => ({ content, at: join(this.folder, TEMPORARY + randomUUID()) }));
     try {
-      await mkdir(this.folder, { recursive: true });
+      if (!existsSync(this.folder)) mkdirSync(this.folder, { recursive: true });
       const works = [this.mark(name), ...staged.map(({ at, content }) => write(at, content))];
       for (const end of await Promise.allSettled(works)) if (end.status === "rejected") throw end.reason;
-      await rename(staged[0]?.at ?? "", this.path(name, "pack"));
-      await rename(staged[1]?.at ?? "", this.path(name, "idx"));
+      renameSync(staged[0]?.at ?? "", this.path(name, "pack"));
+      renameSync(staged[1]?.at ?? "", this.path(name, "idx"));
       if (this.durable) await syncFolder(this.folder);
       return { name, bytes: pack.reduce((sum, { length }) => sum + length, 0) };
     } catch (error) {
