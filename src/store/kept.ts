@@ -11,8 +11,10 @@ import { readRegular, sha256, type Scanner } from "./scan.ts";
 
 /** So long may an editor that has the old file open take to write into it. */
 const KEPT_MS = 5000;
-/** Between two looks; the first look at a file comes after as much. */
+/** Between two looks at anything; the first look at a file comes after as much. */
 const LOOK_MS = 50;
+/** Most saves come at once: each look at a file waits so many times longer than the one before. */
+const LATER = 2;
 
 interface Entry {
   name: string;
@@ -20,6 +22,8 @@ interface Entry {
   /** SHA-256 of what the daemon had last seen in it. */
   hash: string;
   since: number;
+  /** When it is looked at next. */
+  next: number;
   /** Size and time of change when its content was compared; a save shows in them from then on. */
   compared: string | undefined;
 }
@@ -44,7 +48,7 @@ export class Kept {
     for (const { name, parts } of names.sort((a, b) => Number(a.parts[0]) - Number(b.parts[0]))) {
       const [number = "", hash = "", path = ""] = parts;
       this.count = Number(number) || this.count;
-      const entry = { name, hash, path: decodeURIComponent(path), since: now, compared: undefined };
+      const entry = { name, hash, path: decodeURIComponent(path), since: now, next: now, compared: undefined };
       if (this.isInPlace(entry)) rmSync(join(this.folder, name), { force: true });
       else this.entries.add(entry);
     }
@@ -64,7 +68,7 @@ export class Kept {
       return () => {};
     }
     this.count++;
-    const entry = { name, path, hash, since: now, compared: undefined };
+    const entry = { name, path, hash, since: now, next: now + LOOK_MS, compared: undefined };
     this.entries.add(entry);
     return () => this.drop(entry);
   }
@@ -73,7 +77,7 @@ export class Kept {
   get due(): number | undefined {
     if (this.entries.size === 0) return undefined;
     let due = Number.POSITIVE_INFINITY;
-    for (const { since, compared } of this.entries) due = Math.min(due, since + (compared ? KEPT_MS : LOOK_MS));
+    for (const { next } of this.entries) due = Math.min(due, next);
     return Math.max(due, this.nextLook);
   }
 
@@ -86,9 +90,11 @@ export class Kept {
     this.nextLook = now + LOOK_MS;
     const back: string[] = [];
     for (const entry of [...this.entries]) {
-      if (now < entry.since + LOOK_MS) break; // the others are younger still
+      if (now < entry.next) continue;
+      entry.next = Math.min(now + LATER * (now - entry.since + 1), entry.since + KEPT_MS);
       if (this.isSaved(entry, now)) {
         if (mayReplace(entry.path) && this.putBack(entry, now)) back.push(entry.path);
+        else entry.next = now + LOOK_MS;
       } else if (now >= entry.since + KEPT_MS) {
         this.entries.delete(entry);
         void rm(join(this.folder, entry.name), { force: true });
