@@ -1,5 +1,7 @@
 /** Reading the story: the ledger's commits as values, newest first. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Instant, instant, toMs } from "../model/time.ts";
+import { openObjects } from "./cat-file.ts";
 import { git } from "./git.ts";
 
 /** One commit of the ledger; what its trailers do not say is null. */
@@ -28,8 +30,11 @@ export interface LogFilter {
   limit?: number;
   actor?: "daemon" | "person";
   reason?: string;
+  /** Only what this commit does not reach. */
+  after?: string;
 }
 
+const LOOK_MS = 150;
 const FIELDS = ["%H", "%at", "%an", "%s", "%(trailers:only=true,unfold=true)"];
 
 /** Empty for a ledger that has not begun. `repository` is any directory of the repository. */
@@ -53,6 +58,7 @@ export async function readLog(repository: string, ref: string, filter: LogFilter
     ...(filter.since === undefined ? [] : [`--since=@${Math.ceil(toMs(filter.since) / 1000)} +0000`]),
     "--end-of-options",
     ref,
+    ...(filter.after === undefined ? [] : [`^${filter.after}`]),
     "--",
   ];
   const outcome = await git(args, { cwd: repository });
@@ -95,6 +101,37 @@ function entryOf([commit = "", seconds = "", author = "", subject = "", block = 
     cost_usd: number("cost-usd"),
     agent_session: text("agent-session"),
   };
+}
+
+/**
+ * Calls `told` with what is recorded after the commit `last` (null: nothing was), oldest first, until the signal. The
+ * ledger need not have begun. A ref that is set back tells nothing.
+ */
+export async function followLog(
+  of: {
+    repository: string;
+    gitDir: string;
+    ref: string;
+    last: string | null;
+    filter: Omit<LogFilter, "limit" | "after">;
+  },
+  told: (entries: LogEntry[]) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const objects = openObjects(of.gitDir);
+  const tip = async () => (await objects.get(of.ref))?.id;
+  try {
+    for (let { last } = of; !signal?.aborted; await sleep(LOOK_MS, undefined, { signal }).catch(() => {})) {
+      const now = await tip();
+      if (now === undefined || now === last) continue;
+      const filter = last === null ? of.filter : { ...of.filter, after: last };
+      const entries = await readLog(of.repository, now, filter);
+      if (entries.length > 0) told(entries.toReversed());
+      last = now;
+    }
+  } finally {
+    await objects.close();
+  }
 }
 
 /** The text as a basic regular expression that matches only itself. */

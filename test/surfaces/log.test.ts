@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chainBreaks } from "../../src/surfaces/cli/chain.ts";
-import { cox, record, repository, SESSION, workspace } from "./recorded.ts";
+import { cox, coxRunning, git, record, repository, SESSION, until, workspace } from "./recorded.ts";
 
 test("the ledger reads newest first, with attempt, model, cost and who did it", async (t) => {
   const { dir, commits } = await workspace(t);
@@ -85,4 +85,39 @@ test("a gap, a repetition and a file that says otherwise are breaks in the story
     chainBreaks(deleted, () => null),
     [],
   );
+});
+
+test("--follow tells what is recorded from now on, oldest first, also before there is a ledger, and after a gc", async (t) => {
+  const dir = repository(t);
+  const heard = coxRunning(t, dir, ["log", "--follow", "--json"]);
+  const plainly = coxRunning(t, dir, ["log", "-f", "--task", "impl-2"]);
+  await until("both wait", () => /waiting/.test(plainly.err));
+  const of = (task: string, from: string, to: string) => ({
+    subject: `${SESSION} ${task}: ${from} -> ${to}`,
+    trailers: [
+      ["Cox-Session", SESSION],
+      ["Cox-Task", task],
+      ["Cox-From", from],
+      ["Cox-To", to],
+    ] as [string, string][],
+  });
+  const told = () =>
+    heard.out
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => (JSON.parse(line) as { subject: string }).subject.replace(`${SESSION} `, ""));
+  await record(dir, [of("impl-1", "new", "pending"), of("impl-2", "new", "pending")]);
+  await until("the first two are told", () => told().length === 2);
+  git(dir, "gc", "-q", "--prune=now");
+  await record(dir, [of("impl-1", "pending", "active")]);
+  await until("the third is told", () => told().length === 3);
+  assert.deepEqual(told(), ["impl-1: new -> pending", "impl-2: new -> pending", "impl-1: pending -> active"]);
+  assert.deepEqual(plainly.out.match(/impl-\d: .*/g), ["impl-2: new -> pending"]);
+});
+
+test("--follow begins with the last entries, and misses none", async (t) => {
+  const { dir } = await workspace(t);
+  const heard = coxRunning(t, dir, ["log", "-f", "-n", "2"]);
+  await until("the last two are told", () => heard.out.split("\n").length === 3);
+  assert.match(heard.out, /^[^\n]*impl-3: new -> pending[^]*impl-2: pending -> active/);
 });

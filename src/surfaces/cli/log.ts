@@ -1,10 +1,10 @@
 /** `cox log`: the ledger, readable. */
-import { readLog, type LogEntry, type LogFilter } from "../../ledger/log.ts";
+import { followLog, readLog, type LogEntry, type LogFilter } from "../../ledger/log.ts";
 import { isSessionId, isTaskId } from "../../model/ids.ts";
 import { instant, isInstant, parseDuration, toMs, type Instant } from "../../model/time.ts";
 import { done, refused, type Command, type Input, type Trouble } from "./command.ts";
 import type { Context } from "./context.ts";
-import { findLedger } from "./ledger-place.ts";
+import { findLedger, type LedgerPlace } from "./ledger-place.ts";
 
 const MOST_SHOWN = 50;
 
@@ -21,10 +21,12 @@ export const command: Command = {
       text: `the newest entries, this many (default ${MOST_SHOWN}, 0 for all)`,
     },
     { name: "actor", value: "who", text: "only what the daemon or a person did", is: ["daemon", "person"] },
+    { name: "follow", short: "f", text: "go on with what is recorded from now on, oldest first, until Ctrl-C" },
     { name: "reason", value: "reason", text: "only with this reason, such as failed or verify" },
   ],
   example: "cox log --task impl-1 --since 2h",
-  description: "Show what happened, newest first: every change of a task or session, by whom, why, and what it cost.",
+  description:
+    "Show what happened, newest first: every change of a task or session, by whom, why, and what it cost. cox show <commit> shows one of them whole.",
   run,
 };
 
@@ -34,6 +36,7 @@ async function run(input: Input, context: Context) {
   const filter = filterFrom(input);
   if ("trouble" in filter) return refused(filter.trouble);
   const { repository, ref } = found.ok;
+  if (input.flag("follow")) return follow(input, context, { ...found.ok, filter: filter.ok });
   const { limit } = filter.ok;
   const read = await readLog(repository.root, ref, {
     ...filter.ok,
@@ -48,6 +51,25 @@ async function run(input: Input, context: Context) {
   if (more)
     lines.push(context.paint("dim", `Older entries are not shown: cox log --limit 0 shows all, git log ${ref} too.`));
   return done(lines.join("\n"), json);
+}
+
+const SHOWN_BEFORE = 10;
+
+/** The last ones first, and then what comes. Ends with the process. */
+async function follow(input: Input, context: Context, of: LedgerPlace & { filter: LogFilter }) {
+  const { repository, ref, tip, filter } = of;
+  const print = (entry: LogEntry) =>
+    context.write(`${context.json ? JSON.stringify(entry) : lineOf(entry, context)}\n`);
+  const { limit, ...rest } = filter;
+  const few = input.text("limit") === undefined ? SHOWN_BEFORE : limit;
+  const coming = { repository: repository.root, gitDir: repository.commonDir, ref, last: tip, filter: rest };
+  const before =
+    tip === null ? [] : await readLog(repository.root, tip, few === undefined ? rest : { ...rest, limit: few });
+  before.toReversed().forEach(print);
+  if (before.length === 0)
+    context.tell(`Nothing ${Object.keys(rest).length > 0 ? "like that " : ""}is recorded yet; waiting.\n`);
+  await followLog(coming, (entries) => entries.forEach(print));
+  return done("", undefined);
 }
 
 function lineOf(entry: LogEntry, { paint }: Context): string {

@@ -1,4 +1,4 @@
-/** `cox show`: all that is known about one task. */
+/** `cox show`: all that is known about one task, or one commit of the ledger. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { attemptName } from "../../model/ids.ts";
@@ -19,12 +19,17 @@ import { dollars, oneLine, table, unmarked } from "./text.ts";
 
 export const command: Command = {
   where: "workspace",
-  description: "Shows all about a task: what it is, how it stands, its latest attempt, and where its files are.",
-  arguments: [TASK_ARGUMENT],
+  description:
+    "Shows all about a task: what it is, how it stands, its latest attempt, and where its files are. With a commit of the ledger (from cox log, or cox/ledger~3): who did it, what moved, and each field that changed.",
+  arguments: [{ ...TASK_ARGUMENT, text: `${TASK_ARGUMENT.text}, or a commit of the ledger` }],
   example: "cox show impl-1",
-  async run(input, { workspace, paint, environment }) {
-    const found = findTask(workspace, input.text("task") ?? "");
+  async run(input, context) {
+    const { workspace, paint, environment } = context;
+    const name = input.text("task") ?? "";
+    const found = findTask(workspace, name);
     if ("trouble" in found) {
+      const { looksLikeCommit, showCommit } = await import("./show-commit.ts");
+      if (looksLikeCommit(name)) return showCommit(name, context);
       const former = found.missing && (await recordedOnce(workspace, environment, found.missing));
       return refused(former ?? found.trouble);
     }

@@ -1,0 +1,58 @@
+/** `cox show <commit>`: one commit of the ledger. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fieldChanges } from "../../src/surfaces/cli/show-commit.ts";
+import { cox, git, record, SESSION, task, workspace, write } from "./recorded.ts";
+
+test("a commit tells who did what, and each field that changed in the task's file", async (t) => {
+  const { dir } = await workspace(t);
+  const path = `${SESSION}/.task/impl-2.json`;
+  write(dir, path, task("impl-2", { status: "pending", title: "Another \u001b[31mtitle" }));
+  const trailers: [string, string][] = [
+    ["Cox-Session", SESSION],
+    ["Cox-Task", "impl-2"],
+  ];
+  await record(dir, [
+    { subject: `${SESSION} impl-2: steered (title)`, trailers, files: [path], actor: "person" },
+    { subject: "workspace: nothing else", trailers: [] },
+  ]);
+  const commit = git(dir, "rev-parse", "cox/ledger~1");
+  const { exit, out, err } = cox(dir, ["show", commit.slice(0, 8)]);
+  assert.equal(exit, 0, err);
+  assert.match(out, new RegExp(`^${commit.slice(0, 12)}  ${SESSION} impl-2: steered \\(title\\)`));
+  assert.match(out, /who +Ada Lovelace/);
+  assert.match(out, /title {2}Task impl-2 → Another .*title/);
+  assert.ok(!out.includes("\u001b"), "a control character of somebody else's reached the terminal");
+  const json = cox(dir, ["show", "cox/ledger~1", "--json"]).json<{ commit: string; files: { fields: unknown[] }[] }>();
+  assert.equal(json.commit, commit);
+  assert.ok(
+    json.files[0]?.fields.some((field) => (field as { field: string }).field === "/title"),
+    JSON.stringify(json.files),
+  );
+});
+
+test("a task's name always means the task, and what is no commit of the ledger is said", async (t) => {
+  const { dir } = await workspace(t);
+  assert.match(cox(dir, ["show", "impl-1"]).out, /impl-1/);
+  for (const [name, says] of [
+    [git(dir, "rev-parse", "HEAD"), /does not belong to the ledger refs\/cox\/ledger/],
+    ["abcdef12", /abcdef12 is no commit/],
+    ["cox/ledger~999", /is no commit/],
+  ] as const) {
+    const { exit, err } = cox(dir, ["show", name]);
+    assert.equal(exit, 1);
+    assert.match(err, says);
+  }
+  assert.equal(cox(dir, ["show", "impl-99"]).exit, 1);
+});
+
+test("fields are compared deep in objects, lists as a whole, and named by pointer", () => {
+  const before = { a: { b: 1, "c/d": [1], gone: true }, same: { x: [] } };
+  const after = { a: { b: 2, "c/d": [1, 2] }, same: { x: [] }, added: "x" };
+  assert.deepEqual(fieldChanges(before, after), [
+    { field: "/a/b", before: 1, after: 2 },
+    { field: "/a/c~1d", before: [1], after: [1, 2] },
+    { field: "/a/gone", before: true },
+    { field: "/added", after: "x" },
+  ]);
+});
