@@ -56,6 +56,11 @@ export const ConfigSchema = Type.Object(
           "full survives a power cut, process survives a kill of the daemon.",
         ),
         transcripts: Type.Boolean({ default: false, description: "Record messages/ and .chat/ too; they are large." }),
+        sign: Type.Boolean({
+          default: false,
+          description:
+            "Sign each transition with the SSH key that git's user.signingKey names; some milliseconds more for each. Read at start.",
+        }),
       },
       { description: "Git as the memory." },
     ),

@@ -83,6 +83,7 @@ export async function boot(of: {
       durability: settings.ledger.durability,
       redact: secrets.redact,
       packList: join(folder, RUN, "ledger-packs"),
+      sign: settings.ledger.sign,
     });
   const opened = await open();
   if ("problem" in opened) return opened;

@@ -23,6 +23,7 @@ import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
+import { transcriptOf } from "./transcripts.ts";
 import { rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
 export interface Batch {
@@ -205,6 +206,7 @@ async function taskFiles(
     if (!answer || !batch.observed.files.some((file) => file.path === responsePath))
       changes.push(put(responsePath, text));
     changes.push(...namesake(session, after, response, text, put));
+    if (workspace.config.ledger.transcripts) changes.push(...(await transcriptOf(workspace.folder, session, name)));
   }
   return changes;
 }

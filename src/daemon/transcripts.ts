@@ -1,5 +1,5 @@
 /** What an agent said, kept on disk: the complete stream, and a page to read. Recorded only with `ledger.transcripts`. */
-import { copyFile, mkdir } from "node:fs/promises";
+import { copyFile, mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { RunOutput } from "../agent/runner.ts";
 import type { SessionId } from "../model/ids.ts";
@@ -17,4 +17,22 @@ export async function keepTranscript(
   await copyFile(join(of.runDir, "stdout"), messages);
   const content = chat(of.output.stdout.split("\n"));
   await writeFiles(workspace, [{ path: at.chat(of.session, of.name), content }], false);
+}
+
+/** A longer stream stays on disk alone. */
+const LARGEST_BYTES = 64 * 1024 * 1024;
+
+/** What is on disk of an attempt's conversation, to be recorded at its end. */
+export async function transcriptOf(
+  workspace: string,
+  session: SessionId,
+  name: string,
+): Promise<{ path: string; content: Buffer }[]> {
+  const files: { path: string; content: Buffer }[] = [];
+  for (const path of [at.messages(session, name), at.chat(session, name)]) {
+    const file = join(workspace, path);
+    const there = await stat(file).catch(() => undefined);
+    if (there?.isFile() && there.size <= LARGEST_BYTES) files.push({ path, content: await readFile(file) });
+  }
+  return files;
 }

@@ -7,7 +7,7 @@ import writeFileAtomic from "write-file-atomic";
 
 /** Expected trouble: a permanent code, what happened, what to do. */
 export interface GitTrouble {
-  code: "git-missing" | "no-repository" | "not-owned" | "git-failed" | "ledger-ref" | "ledger-damaged";
+  code: "git-missing" | "no-repository" | "not-owned" | "git-failed" | "ledger-ref" | "ledger-damaged" | "ledger-sign";
   message: string;
   hint: string;
 }

@@ -9,6 +9,7 @@ import { COXSWAIN, badPath, ident, message } from "./message.ts";
 import { objectId } from "./pack.ts";
 import { openRef } from "./ref.ts";
 import { clearRefLock } from "./ref-lock.ts";
+import { signer } from "./sign.ts";
 import { type Draft, type Prepared, Writer, type WriterOptions } from "./writer.ts";
 
 export interface LedgerEntry {
@@ -55,6 +56,8 @@ export interface LedgerOptions {
   redact: (text: string) => string;
   /** A file outside the repository's own that remembers which packs are the ledger's. */
   packList?: string;
+  /** Signs each commit with the user's SSH key. */
+  sign?: boolean;
 }
 
 /**
@@ -109,7 +112,13 @@ export async function openLedger(options: LedgerOptions): Promise<{ ok: Ledger }
   if ("problem" in begin) return begin;
   const gitDir = repository.commonDir;
   const writing: WriterOptions = { gitDir, ref, durability, format: repository.objectFormat };
-  const writer = new Writer(packList === undefined ? writing : { ...writing, packList });
+  const signing = options.sign ? await signer(repository.root) : undefined;
+  if (signing && "problem" in signing) return signing;
+  const writer = new Writer({
+    ...writing,
+    ...(packList === undefined ? {} : { packList }),
+    ...(signing ? { sign: signing.ok } : {}),
+  });
   await writer.open();
   return { ok: ledgerAt({ ...options, repository, person, writer, ...begin }) };
 }

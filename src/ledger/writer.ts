@@ -5,6 +5,7 @@ import { gatherPacks, smallOnes, writeCommitGraph } from "./gather.ts";
 import { git } from "./git.ts";
 import { PackBuilder, type ObjectFormat } from "./pack.ts";
 import { PackFiles, type OwnPack } from "./pack-files.ts";
+import type { Sign } from "./sign.ts";
 import { Folder } from "./tree.ts";
 
 /** One commit, ready to be written: redacted, dated. The same draft on the same parent is the same commit. */
@@ -27,8 +28,8 @@ export interface WriterOptions {
   durability: "full" | "process";
   /** A file that remembers, from one life to the next, which packs are the ledger's. */
   packList?: string;
-  /** Signs a commit's text; the signature goes into its header. */
-  sign?: (commit: Buffer) => Promise<string>;
+  /** Its answer goes into the commit's header. */
+  sign?: Sign;
 }
 
 const MANY_PACKS = 50;

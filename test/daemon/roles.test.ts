@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { lives, SESSION, workshop } from "../support/workshop.ts";
+import { lives, SESSION, workshop, type Workshop } from "../support/workshop.ts";
 
 const echoRole =
   "---\nname: code-developer\ndescription: says it back\nrunner: command\ncommand: cat\n---\nYou say it back.\n";
@@ -94,16 +94,26 @@ test("a role with runner: human waits for a person", async (t) => {
   await shop.becomes("impl-1", "completed");
 });
 
+function actor(at: Workshop): void {
+  at.drop(
+    "agents/actor.md",
+    "---\nname: actor\ndescription: plays\nrunner: scripted\nscript: .workflow/play.yaml\n---\n",
+  );
+  at.drop("play.yaml", 'default:\n  - say: "Working on {task.title}"\n  - sleep: 50ms\n');
+}
+
+test("with ledger.transcripts the conversation is recorded at the end of its attempt", async (t) => {
+  const shop = await workshop(t, { before: actor, env: { COX_LEDGER_TRANSCRIPTS: "true" } });
+  shop.drop(`${SESSION}/.task/impl-1.json`, { title: "Perform", agent: "actor" });
+  await shop.becomes("impl-1", "completed");
+  const { hash } = await shop.recorded(`${SESSION} impl-1: active -> completed`);
+  const recorded = (path: string) => shop.git("show", `${hash}:.workflow/${SESSION}/${path}`);
+  assert.match(recorded(".chat/chat-impl-1-a1.md"), /Working on Perform/);
+  assert.equal(recorded("messages/impl-1-a1.jsonl"), shop.read(`${SESSION}/messages/impl-1-a1.jsonl`).trimEnd());
+});
+
 test("a scripted role plays its file, and every output says that no model was called", async (t) => {
-  const shop = await workshop(t, {
-    before: (at) => {
-      at.drop(
-        "agents/actor.md",
-        "---\nname: actor\ndescription: plays\nrunner: scripted\nscript: .workflow/play.yaml\n---\n",
-      );
-      at.drop("play.yaml", 'default:\n  - say: "Working on {task.title}"\n  - sleep: 50ms\n');
-    },
-  });
+  const shop = await workshop(t, { before: actor });
   shop.drop(`${SESSION}/.task/impl-1.json`, { title: "Perform", agent: "actor" });
   await shop.becomes("impl-1", "completed");
   assert.match(shop.read(`${SESSION}/responses/impl-1-a1.json`), /scripted/i);

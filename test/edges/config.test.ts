@@ -32,7 +32,7 @@ test("the defaults are these", () => {
     rescan: "5s",
     settle: "500ms",
     log_level: "info",
-    ledger: { ref: "refs/cox/ledger", durability: "full", transcripts: false },
+    ledger: { ref: "refs/cox/ledger", durability: "full", transcripts: false, sign: false },
     agent: {
       claude: "claude",
       timeout: "30m",
