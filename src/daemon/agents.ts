@@ -183,9 +183,9 @@ export class Agents {
     }
     if (live.stopping) return;
     live.stopping = why;
-    this.workspace.log.say("info", `stopping ${run.session} ${attemptName(run.id, run.attempt)}: ${why}`);
     // If this daemon dies meanwhile, the next one knows why the agent ended.
     await writeFileAtomic(join(live.runDir, STOP_FILE), why, { fsync: false }).catch(() => {});
+    this.workspace.log.say("info", `stopping ${run.session} ${attemptName(run.id, run.attempt)}: ${why}`);
     live.told.resolve();
     await this.end(live);
     await sweep(gatesMarker(run.runId));

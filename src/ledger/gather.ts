@@ -30,6 +30,7 @@ export async function gatherPacks(
   gitDir: string,
   files: PackFiles,
   packs: readonly OwnPack[],
+  signal: AbortSignal,
 ): Promise<OwnPack | undefined> {
   const aside = join(gitDir, "objects", ASIDE + randomUUID());
   await mkdir(aside);
@@ -37,7 +38,7 @@ export async function gatherPacks(
     const config = ["pack.threads=1", "pack.packSizeLimit=0", "pack.writeReverseIndex=false"];
     const input = packs.map(({ name }) => `pack-${name}.pack\n`).join("");
     const args = ["pack-objects", "--stdin-packs", "--delta-base-offset", "-q", join(aside, "pack")];
-    const made = await git(args, { cwd: gitDir, gitDir, config, input });
+    const made = await git(args, { cwd: gitDir, gitDir, config, input, signal });
     const name = made.stdout.toString().trim();
     if (made.code !== 0 || !/^[0-9a-f]{40,64}$/.test(name)) return undefined;
     const whole = await files.bring(name, aside);
@@ -49,7 +50,7 @@ export async function gatherPacks(
 }
 
 /** So that the story of one file is found without reading all commits; of the ledger's commits only. */
-export async function writeCommitGraph(gitDir: string, tip: string): Promise<void> {
+export async function writeCommitGraph(gitDir: string, tip: string, signal: AbortSignal): Promise<void> {
   const args = ["commit-graph", "write", "--split", "--changed-paths", "--stdin-commits", "--no-progress"];
-  await git(args, { cwd: gitDir, gitDir, input: `${tip}\n` });
+  await git(args, { cwd: gitDir, gitDir, input: `${tip}\n`, signal });
 }

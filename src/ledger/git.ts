@@ -34,6 +34,8 @@ export interface GitOptions {
   input?: string | Buffer;
   /** More `-c` settings. */
   config?: string[];
+  /** Ends git with SIGTERM. */
+  signal?: AbortSignal;
 }
 
 /** `code` is null when git could not be started (`missing`) or was killed. */
@@ -84,6 +86,7 @@ export function openGit(args: readonly string[], options: GitOptions & { stdio?:
     cwd: options.cwd,
     env: gitEnvironment(own),
     stdio: options.stdio ?? "pipe",
+    ...(options.signal ? { signal: options.signal } : {}),
     detached: true,
     windowsHide: true,
   });

@@ -36,6 +36,7 @@ const MANY_PACKS = 50;
 const FEW_PACKS = 10;
 const COMMITS_FOR_A_GRAPH = 2000;
 const LONGEST_TURN_MS = 10;
+const LONGEST_CLOSE_MS = 2000;
 
 export class Writer {
   private readonly options: WriterOptions;
@@ -45,6 +46,7 @@ export class Writer {
   private former: OwnPack[] = [];
   private tree: { tip: string | null; root: Folder } | undefined;
   private gathering: Promise<void> | undefined;
+  private readonly hurry = new AbortController();
   private sinceGraph = 0;
 
   constructor(options: WriterOptions) {
@@ -114,8 +116,13 @@ export class Writer {
     await this.gathering;
   }
 
+  /** Takes some seconds at most. */
   async close(tip: string | null): Promise<void> {
+    const late = setTimeout(() => this.hurry.abort(), LONGEST_CLOSE_MS);
     await this.tidy(tip);
+    clearTimeout(late);
+    // Many small ones stay kept, and are found by that: unkept they would make the user's next commit start a gc.
+    if (this.packs.length + this.former.length >= MANY_PACKS) return;
     const { packList } = this.options;
     const names = [...this.packs, ...this.former].map(({ name }) => `${name}\n`);
     // Where its folder is not there any more, the packs are git's own from now on.
@@ -134,7 +141,7 @@ export class Writer {
     const { gitDir } = this.options;
     const small = smallOnes([...this.packs, ...this.former]);
     if (small.length >= FEW_PACKS) {
-      const made = await gatherPacks(gitDir, this.files, small);
+      const made = await gatherPacks(gitDir, this.files, small, this.hurry.signal);
       if (!made) return;
       const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack) && pack.name !== made.name);
       this.packs = [...rest(this.packs), made];
@@ -142,7 +149,7 @@ export class Writer {
     }
     if (this.sinceGraph < COMMITS_FOR_A_GRAPH) return;
     this.sinceGraph = 0;
-    await writeCommitGraph(gitDir, tip);
+    await writeCommitGraph(gitDir, tip, this.hurry.signal);
   }
 
   private async discard(pack: OwnPack): Promise<void> {
