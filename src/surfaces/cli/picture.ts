@@ -220,12 +220,17 @@ function workspaceFiles({ folder }: Workspace): Wrong[] {
   ];
 }
 
-/** Files with a report beside them, in a folder that ends with `/` or is the top. */
+/**
+ * Files with a report beside them, in a folder that ends with `/` or is the top. What was removed while no daemon was
+ * there has one still, and is no trouble any more.
+ */
 function reports(folder: string, inside: string): string[] {
-  const names = entriesOf(`${folder}/${inside}`).map(({ name }) => name);
-  return names
+  const names = new Set(entriesOf(`${folder}/${inside}`).map(({ name }) => name));
+  return [...names]
     .filter((name) => name.endsWith(".error.md"))
-    .map((name) => `${inside}${name.slice(0, -".error.md".length)}`);
+    .map((name) => name.slice(0, -".error.md".length))
+    .filter((name) => names.has(name))
+    .map((name) => `${inside}${name}`);
 }
 
 function unreadable(path: string): Wrong {
