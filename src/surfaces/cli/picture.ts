@@ -44,7 +44,7 @@ interface Waiting {
 }
 
 interface Wrong {
-  about: "task" | "file";
+  about: "task" | "file" | "daemon";
   what: string;
   /** The command or act that mends it. */
   mend: string;
@@ -80,6 +80,7 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
     limits: [],
     breakers: [],
   };
+  if (typeof holder?.trouble?.message === "string") picture.problems.push(troubled(holder.trouble));
   for (const { session, tasks } of seen) {
     const first = active[0] === session.session_id || sessions.length === 1;
     for (const task of tasks.tasks) oneTask({ picture, folder, session, tasks, now, short: first }, task);
@@ -98,6 +99,15 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
     }
   }
   return picture;
+}
+
+/** As the daemon says in `daemon.json`. */
+function troubled({ since, message }: { since: string; message: string }): Wrong {
+  return {
+    about: "daemon",
+    what: `since ${since} nothing can be recorded, so nothing is started: ${message}`,
+    mend: "make room on the disk, or see cox doctor; it tries every 2 s and goes on by itself",
+  };
 }
 
 interface Place {
