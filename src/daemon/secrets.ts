@@ -11,9 +11,12 @@ export class Secrets {
   private readonly environment: NodeJS.ProcessEnv;
   private readonly values = new Set<string>();
   private take: ReturnType<typeof redactor> | undefined;
+  private readonly make: typeof redactor;
 
-  constructor(environment: NodeJS.ProcessEnv) {
+  /** `make` is another only where a test lets it fail. */
+  constructor(environment: NodeJS.ProcessEnv, make = redactor) {
     this.environment = environment;
+    this.make = make;
   }
 
   /** `names`: of variables. */
@@ -40,9 +43,39 @@ export class Secrets {
     for (const change of changes) if (change.of === "task" || change.of === "task-edit") this.addTask(change.after);
   }
 
-  /** The text without what is known by its value, and without what looks like a secret. */
+  /**
+   * The text without what is known by its value, and without what looks like a secret. Where that cannot be done the
+   * text is withheld: nothing that was not looked through becomes a git object.
+   */
   readonly redact = (text: string): string => {
-    this.take ??= redactor([...this.values]);
-    return this.take(text).text;
+    try {
+      this.take ??= this.make([...this.values]);
+      return this.take(text).text;
+    } catch {
+      return withheld(text);
+    }
   };
 }
+
+const WITHHELD = "[withheld: redaction failed]";
+
+/** Of a JSON object its form stays, with what can hold no secret: numbers, and short words such as ids and statuses. */
+function withheld(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null) return WITHHELD;
+    const plain = (key: string, inner: unknown) =>
+      typeof inner !== "string" || PLAIN.get(key)?.test(inner) ? inner : WITHHELD;
+    return `${JSON.stringify(value, plain, 2)}\n`;
+  } catch {
+    return WITHHELD;
+  }
+}
+
+const WORD = /^[a-z]+(?:-[a-z]+){0,4}$/;
+const PLAIN = new Map<string, RegExp>([
+  ["id", /^impl-\d+(?:\.\d+)?$/],
+  ["session_id", /^WFS-[a-z0-9-]+$/],
+  ...["status", "type", "agent", "outcome", "reason", "class", "analysis_source"].map((key) => [key, WORD] as const),
+  ["current_phase", /^[A-Z]+$/],
+]);
