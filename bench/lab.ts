@@ -1,5 +1,5 @@
 /** A repository to measure in, and a daemon at work in it. */
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,12 +12,14 @@ export interface Lab {
   /** `.workflow`. */
   workspace: string;
   git: (...args: string[]) => string;
+  /** The same where a failure is to be counted: what git complained of, empty when all was well. */
+  complaint: (...args: string[]) => string;
   remove: () => void;
 }
 
-/** A repository with so many tracked files, one active session `WFS-bench`, and the given settings. */
-export function makeLab(options: { files?: number; config?: string } = {}): Lab {
-  const dir = mkdtempSync(join(tmpdir(), "cox-bench-"));
+/** A repository with so many tracked files, one active session `WFS-bench`, and the given settings, in `under`. */
+export function makeLab(options: { files?: number; config?: string; under?: string } = {}): Lab {
+  const dir = mkdtempSync(join(options.under ?? tmpdir(), "cox-bench-"));
   const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
   const git = (...args: string[]) =>
     execFileSync("git", ["-c", "user.name=Bench", "-c", "user.email=bench@localhost", ...args], {
@@ -26,7 +28,12 @@ export function makeLab(options: { files?: number; config?: string } = {}): Lab 
       encoding: "utf8",
       maxBuffer: 1 << 28,
     });
-  git("init", "-q");
+  const complaint = (...args: string[]) => {
+    const whole = ["-c", "user.name=Bench", "-c", "user.email=bench@localhost", ...args];
+    const { status, stderr } = spawnSync("git", whole, { cwd: dir, env, encoding: "utf8", maxBuffer: 1 << 28 });
+    return status === 0 ? "" : `git ${args.join(" ")} (${status}): ${stderr.trim()}`;
+  };
+  git("init", "-q", "-b", "main");
   for (let n = 0; n < (options.files ?? 10); n++) {
     const folder = join(dir, "src", `m${n % 100}`);
     mkdirSync(folder, { recursive: true });
@@ -39,7 +46,7 @@ export function makeLab(options: { files?: number; config?: string } = {}): Lab 
   mkdirSync(join(workspace, "inbox"), { recursive: true });
   writeFileSync(join(workspace, ".active-WFS-bench"), "");
   if (options.config) writeFileSync(join(workspace, "config.yaml"), options.config);
-  return { dir, workspace, git, remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) };
+  return { dir, workspace, git, complaint, remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
 /** Starts the daemon and waits until it watches. */

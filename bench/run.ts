@@ -2,9 +2,10 @@
 import { commands } from "./commands.ts";
 import { drop } from "./drop.ts";
 import { idle } from "./idle.ts";
+import { ledger } from "./ledger.ts";
 import { throughput } from "./throughput.ts";
 
-const BENCHES: Record<string, () => Promise<string[]>> = { commands, drop, throughput, idle };
+const BENCHES: Record<string, () => Promise<string[]>> = { commands, drop, throughput, idle, ledger };
 
 const wanted = process.argv.slice(2);
 for (const [name, bench] of Object.entries(BENCHES)) {

@@ -1,0 +1,31 @@
+/** The proofs that take long: `npm run soak`, or some of them by name: `npm run soak -- kills power`. */
+import { beside } from "./beside.ts";
+import { besideGc } from "./beside-gc.ts";
+import { diskFull } from "./disk-full.ts";
+import { growth } from "./growth.ts";
+import { kills } from "./kills.ts";
+import { power } from "./power.ts";
+import { type Proof, tell } from "./proof.ts";
+
+const PROOFS: Record<string, () => Promise<Proof>> = {
+  kills,
+  power,
+  "disk-full": diskFull,
+  "beside-gc": besideGc,
+  beside,
+  growth,
+};
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in PROOFS));
+if (unknown.length > 0) {
+  console.error(`There is no proof ${unknown.join(", ")}. There are: ${Object.keys(PROOFS).join(", ")}.`);
+  process.exitCode = 2;
+} else {
+  for (const [name, proof] of Object.entries(PROOFS)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    // One that cannot be carried through has failed, and the others are still of interest.
+    const found = await proof().catch((error: Error) => ({ figures: "not carried through", broken: [error.message] }));
+    if (!tell(name, found)) process.exitCode = 1;
+  }
+}
