@@ -62,8 +62,16 @@ export class PackFiles {
     for (const kind of ["idx", "rev", "pack", "keep"]) await rm(this.path(name, kind), { force: true });
   }
 
+  /** Whole or not at all: by what is in it the next start knows whose it is. */
   private async mark(name: string): Promise<void> {
-    await writeFile(this.path(name, "keep"), `${MARK}${this.ref}\n`, { mode: 0o644 });
+    const staged = join(this.folder, TEMPORARY + randomUUID());
+    try {
+      await writeFile(staged, `${MARK}${this.ref}\n`, { mode: 0o644 });
+      renameSync(staged, this.path(name, "keep"));
+    } catch (error) {
+      await rm(staged, { force: true });
+      throw error;
+    }
   }
 
   /** From now on it is git's like any other. */
