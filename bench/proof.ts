@@ -7,7 +7,7 @@ export interface Proof {
   missed?: string[];
 }
 
-const MOST_LINES = 10;
+const MOST_LINES = 30;
 
 /** Prints it; whether all held. */
 export function tell(name: string, { figures, broken, missed = [] }: Proof): boolean {
