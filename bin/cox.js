@@ -11,10 +11,14 @@ while [ -h "$self" ]; do
   case $link in /*) self=$link ;; *) self=${self%/*}/$link ;; esac
 done
 # A daemon starts processes all the time, and that takes the longer the larger it is itself: so its heap is kept small.
-# And it waits for several syncs of the disk at once, which a pool of four threads would make wait for each other.
+# It waits for several syncs of the disk at once, which a pool of four threads would make wait for each other; and glibc is
+# told to give back what a burst took, which else it would keep for good in an arena for each thread.
 heap=--
 for word in "$@"; do
-  [ "$word" = start ] && heap=--max-semi-space-size=2 && export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-8}"
+  [ "$word" = start ] || continue
+  heap=--max-semi-space-size=2
+  export UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-8}"
+  export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-32768}"
 done
 node=${self%/*}/../node_modules/.bin/node
 [ -x "$node" ] && exec "$node" $heap "$self" "$@"

@@ -73,6 +73,7 @@ export async function boot(of: {
   log.setLevel(settings.log_level);
 
   const secrets = new Secrets(process.env);
+  await secrets.keepIn(join(folder, RUN, "secret-names.json"));
   secrets.add(settings.agent.env);
   secrets.addRoles(roles);
   const ledgerRef = refOf(repository, settings.ledger.ref);

@@ -6,14 +6,16 @@ import { runInNewContext } from "node:vm";
 const WORTH_IT_BYTES = 12 * 1024 * 1024;
 type Collect = (options: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
 let collect: Collect | undefined;
+/** Resident after the last time. */
+let settled = 0;
 
 /** A pause of some tens of milliseconds, and only when there is something to give back. Call it when nothing waits. */
 export function giveBackMemory(): void {
-  const { heapTotal, heapUsed } = memoryUsage();
-  if (heapTotal - heapUsed < WORTH_IT_BYTES) return;
+  if (memoryUsage.rss() - settled < WORTH_IT_BYTES) return;
   if (!collect) {
     setFlagsFromString("--expose-gc");
     collect = runInNewContext("gc") as Collect;
   }
   collect({ type: "major", execution: "sync", flavor: "last-resort" });
+  settled = memoryUsage.rss();
 }

@@ -118,8 +118,9 @@ export async function writePages(workspace: Workspace, pages: readonly Page[]): 
     const own = isList(path) && !workspace.scanner.seen.has(path) ? keepOwnPage(workspace.folder, path) : undefined;
     if (own) workspace.log.say("warn", `${path} was somebody's own: it is kept as ${own}`);
   }
-  await writeFiles(workspace.folder, wanted, false);
-  for (const { path, content } of wanted) workspace.scanner.wrote(path, content);
+  // Noted one by one: the loop goes on meanwhile, and would take those that it does not know for somebody's own.
+  const noted = wanted.map((page) => ({ ...page, placed: () => workspace.scanner.wrote(page.path, page.content) }));
+  await writeFiles(workspace.folder, noted, false);
 }
 
 function isList(path: string): boolean {

@@ -1,4 +1,6 @@
 /** Values of the variables that agents get by name: they must not become a git object. SPEC section 7. */
+import { readFile } from "node:fs/promises";
+import writeFileAtomic from "write-file-atomic";
 import { redactor } from "../ledger/redact.ts";
 import type { Role } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
@@ -10,20 +12,52 @@ const SHORTEST = 6;
 export class Secrets {
   private readonly environment: NodeJS.ProcessEnv;
   private readonly values = new Set<string>();
+  private readonly names = new Set<string>();
+  private file: string | undefined;
+  private keeping: Promise<void> | undefined;
   private take: ReturnType<typeof redactor> | undefined;
+  private readonly make: typeof redactor;
 
-  constructor(environment: NodeJS.ProcessEnv) {
+  /** `make` is another only where a test lets it fail. */
+  constructor(environment: NodeJS.ProcessEnv, make = redactor) {
     this.environment = environment;
+    this.make = make;
+  }
+
+  /**
+   * What a task that is gone was given is redacted by the next daemon too: the names are kept in the file, never a value.
+   * One that cannot be read or written costs only that.
+   */
+  async keepIn(file: string): Promise<void> {
+    const kept: unknown = await readFile(file, "utf8")
+      .then(JSON.parse, () => [])
+      .catch(() => []);
+    if (Array.isArray(kept)) this.add(kept.filter((name) => typeof name === "string"));
+    this.file = file;
   }
 
   /** `names`: of variables. */
   add(names: Iterable<string> = []): void {
     for (const name of names) {
+      if (!this.names.has(name)) {
+        this.names.add(name);
+        this.keep();
+      }
       const value = this.environment[name] ?? "";
       if (value.length < SHORTEST || this.values.has(value)) continue;
       this.values.add(value);
       this.take = undefined;
     }
+  }
+
+  private keep(): void {
+    const { file } = this;
+    if (file === undefined) return;
+    // All that come in this turn are written at once.
+    this.keeping ??= Promise.resolve().then(async () => {
+      this.keeping = undefined;
+      await writeFileAtomic(file, `${JSON.stringify([...this.names])}\n`, { mode: 0o600 }).catch(() => {});
+    });
   }
 
   addRoles(roles: ReadonlyMap<string, Role>): void {
@@ -40,9 +74,39 @@ export class Secrets {
     for (const change of changes) if (change.of === "task" || change.of === "task-edit") this.addTask(change.after);
   }
 
-  /** The text without what is known by its value, and without what looks like a secret. */
+  /**
+   * The text without what is known by its value, and without what looks like a secret. Where that cannot be done the
+   * text is withheld: nothing that was not looked through becomes a git object.
+   */
   readonly redact = (text: string): string => {
-    this.take ??= redactor([...this.values]);
-    return this.take(text).text;
+    try {
+      this.take ??= this.make([...this.values]);
+      return this.take(text).text;
+    } catch {
+      return withheld(text);
+    }
   };
 }
+
+const WITHHELD = "[withheld: redaction failed]";
+
+/** Of a JSON object its form stays, with what can hold no secret: numbers, and short words such as ids and statuses. */
+function withheld(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null) return WITHHELD;
+    const plain = (key: string, inner: unknown) =>
+      typeof inner !== "string" || PLAIN.get(key)?.test(inner) ? inner : WITHHELD;
+    return `${JSON.stringify(value, plain, 2)}\n`;
+  } catch {
+    return WITHHELD;
+  }
+}
+
+const WORD = /^[a-z]+(?:-[a-z]+){0,4}$/;
+const PLAIN = new Map<string, RegExp>([
+  ["id", /^impl-\d+(?:\.\d+)?$/],
+  ["session_id", /^WFS-[a-z0-9-]+$/],
+  ...["status", "type", "agent", "outcome", "reason", "class", "analysis_source"].map((key) => [key, WORD] as const),
+  ["current_phase", /^[A-Z]+$/],
+]);

@@ -165,13 +165,16 @@ function ledgerAt(
     const authored = Number.isFinite(ms) ? Math.max(0, Math.floor(ms / 1000)) : seconds;
     seconds = Math.max(seconds, authored); // a clock set back must not turn history round
     const last = new Map(entry.changes.map((change) => [change.path, change.content]));
+    const changes = [...last].map(([path, content]) => ({ path: PREFIX + path, content: content && text(content) }));
+    const places = changes.reduce((sum, { content }, place) => sum + replaced([...last.values()][place], content), 0);
+    const counted: LedgerEntry["trailers"] = places > 0 ? [["Cox-Redacted", String(places)]] : [];
     return {
       author: entry.actor === "person" ? at.person : COXSWAIN,
       committer: COXSWAIN,
       authored,
       committed: seconds,
-      message: message(entry, redact),
-      changes: [...last].map(([path, content]) => ({ path: PREFIX + path, content: content && text(content) })),
+      message: message({ ...entry, trailers: [...entry.trailers, ...counted] }, redact),
+      changes,
     };
   };
 
@@ -276,6 +279,13 @@ function ledgerAt(
       await Promise.all([objects.close(), mover.close()]);
     },
   };
+}
+
+/** How many places redaction has replaced. */
+function replaced(before: Buffer | null | undefined, after: Buffer | null): number {
+  if (!before || !after || before === after) return 0;
+  const marks = (content: Buffer) => content.toString().match(/\[(?:redacted:|withheld:)/g)?.length ?? 0;
+  return Math.max(1, marks(after) - marks(before));
 }
 
 /** What `ready` rejected with. */

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, renameSync } from "node:fs";
-import { open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder } from "./durable.ts";
 import type { Pack } from "./pack.ts";
@@ -62,8 +62,16 @@ export class PackFiles {
     for (const kind of ["idx", "rev", "pack", "keep"]) await rm(this.path(name, kind), { force: true });
   }
 
+  /** Whole or not at all, after a power cut too: by what is in it the next start knows whose it is. */
   private async mark(name: string): Promise<void> {
-    await writeFile(this.path(name, "keep"), `${MARK}${this.ref}\n`, { mode: 0o644 });
+    const staged = join(this.folder, TEMPORARY + randomUUID());
+    try {
+      await write(staged, [Buffer.from(`${MARK}${this.ref}\n`)]);
+      renameSync(staged, this.path(name, "keep"));
+    } catch (error) {
+      await rm(staged, { force: true });
+      throw error;
+    }
   }
 
   /** From now on it is git's like any other. */

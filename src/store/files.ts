@@ -1,7 +1,7 @@
 /** Writing files so that nobody ever reads half of one, and none is lost that was acknowledged. RELIABILITY: atomic write. */
 import { randomUUID } from "node:crypto";
 import { constants, fstatSync, lstatSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
 import { RUN } from "./paths.ts";
@@ -14,12 +14,11 @@ export interface FileWrite {
   changed?: () => boolean;
   /** Told right before the last question, to keep what is about to be replaced; what it answers, if it is left. */
   keep?: () => () => void;
+  /** Told in the moment in which it is in place, before anything else can see it. */
+  placed?: () => void;
 }
 
-interface Staged {
-  path: string;
-  changed: (() => boolean) | undefined;
-  keep: (() => () => void) | undefined;
+interface Staged extends Pick<FileWrite, "path" | "changed" | "keep" | "placed"> {
   from: string;
   to: string;
 }
@@ -76,14 +75,9 @@ async function writeTogether(
       for (const changed of makeFolder(workspace, folder)) folders.add(changed);
     }
     await allOf(
-      writes.map(({ path, content, changed, keep }) => {
-        const file = {
-          path,
-          changed,
-          keep,
-          from: join(workspace, RUN, "tmp", randomUUID()),
-          to: join(workspace, path),
-        };
+      writes.map(({ content, ...write }) => {
+        const { path } = write;
+        const file = { ...write, from: join(workspace, RUN, "tmp", randomUUID()), to: join(workspace, path) };
         staged.push(file);
         return stage(file, content, lasts(path));
       }),
@@ -93,18 +87,16 @@ async function writeTogether(
       await allOf(staged.map(({ from }) => rm(from, { force: true })));
       return staged.map(({ path }) => path);
     }
-    for (const { path, changed, keep, from, to } of staged) {
+    for (const { path, changed, keep, placed, from, to } of staged) {
       const forget = changed && keep?.();
-      if (!changed) {
-        await rename(from, to);
-      } else if (changed()) {
+      if (changed?.()) {
         forget?.();
         rmSync(from);
         left.push(path);
         continue;
-      } else {
-        renameSync(from, to); // between the look and this there is nothing
       }
+      renameSync(from, to); // between the look and this there is nothing
+      placed?.();
       if (lasts(path)) folders.add(dirname(to));
     }
   } catch (error) {

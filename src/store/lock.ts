@@ -17,6 +17,8 @@ export interface Holder {
   host: string;
   since: string;
   version: string;
+  /** What keeps it from recording, as it writes it there itself. */
+  trouble?: { since: string; message: string };
 }
 
 export interface Lock {

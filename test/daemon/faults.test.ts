@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { look } from "../../src/surfaces/cli/picture.ts";
 import { assertRanOnce, assertWhole, daemonPid, marked, NOTES, ran } from "../support/survival.ts";
 import { LEDGER, SESSION, workshop, type Workshop } from "../support/workshop.ts";
 
@@ -281,6 +282,11 @@ test("while nothing can be recorded daemon.json tells since when and why", async
   assert.match(message, /prompts is a symbolic link/);
   assert.ok(Date.parse(since) <= Date.now());
   assert.equal((JSON.parse(shop.read(".run/daemon.json")) as { ready: boolean }).ready, true);
+  const { problems } = await look(
+    { repository: shop.dir, folder: shop.at(), gitDir: join(shop.dir, ".git") },
+    Date.now(),
+  );
+  assert.match(problems[0]?.what ?? "", /nothing can be recorded, so nothing is started: .*prompts is a symbolic link/);
   shop.remove(`${SESSION}/prompts`);
   await shop.becomes("impl-1", "completed");
   await shop.until("it is over", () => trouble() === undefined);

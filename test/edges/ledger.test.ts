@@ -511,6 +511,7 @@ test("secrets in contents, subjects and trailers never become git objects; other
     env: "DB_PASSWORD=[redacted:password]",
   });
   assert.deepEqual(await ledger.read("b.bin"), binary);
+  assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Redacted,valueonly)", REF).trim(), "2");
   assert.equal((await ledger.files()).get("a.json"), ledger.blobId(content));
   assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-To,valueonly)", REF), "");
   assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Task,valueonly)", REF).trim(), "impl-1");

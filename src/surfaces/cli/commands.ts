@@ -43,6 +43,7 @@ export const COMMANDS: readonly Entry[] = [
 
   { name: "doctor", group: MEND, summary: "find out what is wrong, and mend it", load: () => import("./doctor.ts") },
   { name: "validate", group: MEND, summary: "check files, with line and column", load: () => import("./validate.ts") },
+  { name: "verify", group: MEND, summary: "check that the ledger is whole", load: () => import("./verify.ts") },
   {
     name: "restore",
     group: MEND,

@@ -1,4 +1,6 @@
-/** What a check of `cox doctor` comes to. */
+/** What a check of `cox doctor` or `cox verify` comes to. */
+import type { Paint } from "./output.ts";
+
 export interface Finding {
   /** Short and permanent: what was looked at. */
   check: string;
@@ -23,4 +25,9 @@ export const bad = (check: string, text: string, fix: string): Finding => ({ che
 export function some(items: readonly string[], most = 5): string {
   const shown = items.slice(0, most).join(", ");
   return items.length > most ? `${shown} and ${items.length - most} more` : shown;
+}
+
+export function linesOf({ check, state, text, fix }: Finding, paint: Paint): string[] {
+  const mark = state === "ok" ? paint("green", "✓") : state === "warn" ? paint("yellow", "!") : paint("red", "✗");
+  return [`${mark} ${paint("bold", check)}  ${text}`, ...(fix && state !== "ok" ? [`    fix: ${fix}`] : [])];
 }

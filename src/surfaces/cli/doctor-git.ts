@@ -137,7 +137,8 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
   return findings;
 }
 
-function differences(of: {
+/** What the disk has otherwise than the ledger; while a daemon is `up`, only what no transition on its way explains. */
+export function differences(of: {
   repository: Repository;
   folder: string;
   recorded: ReadonlyMap<string, string>;

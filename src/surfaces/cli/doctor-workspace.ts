@@ -87,10 +87,14 @@ function irregular(found: readonly Found[]): Finding[] {
 }
 
 function reports(found: readonly Found[]): Finding[] {
+  const there = new Set(found.map(({ path }) => path));
   const paths = found.filter(({ place }) => place.kind === "report").map(({ path }) => path);
-  return paths.map((path) =>
-    bad("files", `${path.replace(/\.error\.md$/, "")} was not taken in.`, `read .workflow/${path}, and mend the file`),
-  );
+  return paths.flatMap((path) => {
+    const file = path.replace(/\.error\.md$/, "");
+    // Removed while no daemon was there: the next start takes the report away.
+    if (!there.has(file)) return [];
+    return [bad("files", `${file} was not taken in.`, `read .workflow/${path}, and mend the file`)];
+  });
 }
 
 function faulty(found: readonly Found[]): Finding[] {

@@ -6,7 +6,7 @@ import type { Command, Input, Outcome } from "./command.ts";
 import type { Context } from "./context.ts";
 import { daemonOf } from "./daemon-state.ts";
 import { bypassFinding, claudeFindings } from "./doctor-claude.ts";
-import { bad, ok, warn, type Finding } from "./doctor-finding.ts";
+import { bad, linesOf, ok, warn, type Finding } from "./doctor-finding.ts";
 import { excludeFinding, gitFinding, ledgerFindings, repositoryOf, trackedFinding } from "./doctor-git.ts";
 import { fileSystemFinding, nodeFinding, watchFinding } from "./doctor-system.ts";
 import { needsClaude } from "./needs-claude.ts";
@@ -40,7 +40,7 @@ async function run(input: Input, context: Context): Promise<Outcome> {
   }));
   const lines = [
     ...mended.map((what) => context.paint("green", `mended: ${what}`)),
-    ...findings.flatMap((finding) => linesOf(finding, context)),
+    ...findings.flatMap((finding) => linesOf(finding, context.paint)),
   ];
   lines.push("", wrong === 0 ? "Nothing is wrong." : `${wrong} ${wrong === 1 ? "thing is" : "things are"} wrong.`);
   return { exit: wrong === 0 ? 0 : 1, json: { ok: wrong === 0, findings: shown, mended }, text: lines.join("\n") };
@@ -93,13 +93,16 @@ async function examine(context: Context): Promise<Finding[]> {
 function daemonFinding(daemon: Awaited<ReturnType<typeof daemonOf>>): Finding {
   if (!daemon.up) return ok("daemon", "none is up; nobody holds the workspace");
   const { holder } = daemon;
+  if (holder?.trouble) {
+    const { since, message } = holder.trouble;
+    return bad(
+      "daemon",
+      `up (process ${holder.pid}), but since ${since} nothing can be recorded: ${message}`,
+      "make room on the disk, or mend what it says; it tries every 2 s and goes on by itself",
+    );
+  }
   return ok(
     "daemon",
     holder ? `up: process ${holder.pid} on ${holder.host}, version ${holder.version}, since ${holder.since}` : "up",
   );
-}
-
-function linesOf({ check, state, text, fix }: Finding, { paint }: Context): string[] {
-  const mark = state === "ok" ? paint("green", "✓") : state === "warn" ? paint("yellow", "!") : paint("red", "✗");
-  return [`${mark} ${paint("bold", check)}  ${text}`, ...(fix && state !== "ok" ? [`    fix: ${fix}`] : [])];
 }

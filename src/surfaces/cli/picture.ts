@@ -44,7 +44,7 @@ interface Waiting {
 }
 
 interface Wrong {
-  about: "task" | "file";
+  about: "task" | "file" | "daemon";
   what: string;
   /** The command or act that mends it. */
   mend: string;
@@ -80,6 +80,7 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
     limits: [],
     breakers: [],
   };
+  if (typeof holder?.trouble?.message === "string") picture.problems.push(troubled(holder.trouble));
   for (const { session, tasks } of seen) {
     const first = active[0] === session.session_id || sessions.length === 1;
     for (const task of tasks.tasks) oneTask({ picture, folder, session, tasks, now, short: first }, task);
@@ -98,6 +99,15 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
     }
   }
   return picture;
+}
+
+/** As the daemon says in `daemon.json`. */
+function troubled({ since, message }: { since: string; message: string }): Wrong {
+  return {
+    about: "daemon",
+    what: `since ${since} nothing can be recorded, so nothing is started: ${message}`,
+    mend: "make room on the disk, or see cox doctor; it tries every 2 s and goes on by itself",
+  };
 }
 
 interface Place {
@@ -220,12 +230,17 @@ function workspaceFiles({ folder }: Workspace): Wrong[] {
   ];
 }
 
-/** Files with a report beside them, in a folder that ends with `/` or is the top. */
+/**
+ * Files with a report beside them, in a folder that ends with `/` or is the top. What was removed while no daemon was
+ * there has one still, and is no trouble any more.
+ */
 function reports(folder: string, inside: string): string[] {
-  const names = entriesOf(`${folder}/${inside}`).map(({ name }) => name);
-  return names
+  const names = new Set(entriesOf(`${folder}/${inside}`).map(({ name }) => name));
+  return [...names]
     .filter((name) => name.endsWith(".error.md"))
-    .map((name) => `${inside}${name.slice(0, -".error.md".length)}`);
+    .map((name) => name.slice(0, -".error.md".length))
+    .filter((name) => names.has(name))
+    .map((name) => `${inside}${name}`);
 }
 
 function unreadable(path: string): Wrong {

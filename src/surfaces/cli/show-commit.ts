@@ -7,6 +7,7 @@ import { moment } from "../../views/waiting.ts";
 import { done, refused, type Outcome, type Trouble } from "./command.ts";
 import type { Context } from "./context.ts";
 import { commitAt, findLedger } from "./ledger-place.ts";
+import { isObject } from "./tasks-on-disk.ts";
 import { oneLine, table } from "./text.ts";
 
 export interface FieldChange {
@@ -101,10 +102,6 @@ export function fieldChanges(before: unknown, after: unknown, field = ""): Field
     );
   }
   return [{ field, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }];
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function textOf(

@@ -62,7 +62,10 @@ export function readTasks(folder: string, session: SessionId): TasksOnDisk {
       else if (task) numbered.push({ task, main: Number(numbers[1]), sub: Number(numbers[2] ?? 0) });
       continue;
     }
-    if (name.endsWith(REPORT)) found.reported.push(`${session}/.task/${name.slice(0, -REPORT.length)}`);
+    if (reports.has(name)) {
+      const file = name.slice(0, -REPORT.length);
+      if (entries.some((other) => other.name === file)) found.reported.push(`${session}/.task/${file}`);
+    }
     if (!name.endsWith(".json") || isUnfinishedName(name)) continue;
     (entry.isFile() ? found.dropped : found.irregular).push(`${session}/.task/${name}`);
   }

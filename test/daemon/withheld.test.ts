@@ -1,0 +1,37 @@
+/** Redaction fails closed. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Secrets } from "../../src/daemon/secrets.ts";
+
+const failing = () => () => {
+  throw new Error("a broken form");
+};
+
+test("what could not be looked through is withheld, and a task's file stays one", () => {
+  const { redact } = new Secrets({}, failing);
+  assert.equal(redact("plain text with hunter2hunter2"), "[withheld: redaction failed]");
+  const task = {
+    id: "impl-1",
+    title: "Use hunter2hunter2",
+    status: "pending",
+    agent: "code-developer",
+    execution: {
+      attempts: 2,
+      env: ["TOKEN"],
+      last_attempt: { outcome: "failure", error: { message: "hunter2hunter2" } },
+    },
+  };
+  const said = redact(JSON.stringify(task));
+  assert.doesNotMatch(said, /hunter2|TOKEN/);
+  const kept = JSON.parse(said) as typeof task;
+  assert.deepEqual(
+    [kept.id, kept.status, kept.agent, kept.execution.attempts],
+    ["impl-1", "pending", "code-developer", 2],
+  );
+  assert.equal(kept.title, "[withheld: redaction failed]");
+});
+
+test("a secret in the place of a plain word is withheld too", () => {
+  const { redact } = new Secrets({}, failing);
+  assert.doesNotMatch(redact(JSON.stringify({ id: "sk-ant-api03-abc", status: "S3cret" })), /sk-ant|S3cret/);
+});
