@@ -29,15 +29,22 @@ export async function open(dir: string): Promise<Ledger> {
 
 export const taskPath = (task: number) => `${SESSION}/.task/impl-${task}.json`;
 
-/** The nth transition, of one of so many tasks: two files, about 1.6 KB, no two alike. */
+/**
+ * The nth transition, of one of so many tasks: two files, about 1.4 KB. What a task asks for stays as it is; its status,
+ * its times and the note on its attempt change each time.
+ */
 export function transition(n: number, tasks = 1000): LedgerEntry {
   const task = (n % tasks) + 1;
   const at = new Date(BEGIN + n * 1000).toISOString();
-  const say = chooser(n);
+  const say = chooser(task);
+  const report = chooser(n + 1_000_000);
+  const statuses = ["pending", "active", "completed"];
+  const turn = Math.floor(n / tasks);
+  const [from = "", to = ""] = [statuses[turn % 3], statuses[(turn + 1) % 3]];
   const text = {
     id: `impl-${task}`,
     title: say(8),
-    status: "active",
+    status: to,
     type: "feature",
     agent: "code-developer",
     paths: `src/m${task % 100}/**`,
@@ -47,18 +54,18 @@ export function transition(n: number, tasks = 1000): LedgerEntry {
       acceptance: [say(14), say(11)],
     },
     relations: { parent: null, subtasks: [], dependencies: task > 2 ? [`impl-${task - 2}`] : [] },
-    execution: { attempts: Math.floor(n / tasks) + 1, last_attempt: at },
-    implementation: { files: [], context_notes: { note: say(40) }, analysis_source: "manual" },
+    execution: { attempts: turn + 1, last_attempt: at },
+    implementation: { files: [], context_notes: { plan: say(25), last: report(15) }, analysis_source: "manual" },
   };
   const session = { session_id: SESSION, current_phase: "IMPLEMENT", current_tasks: [`impl-${task}`], updated_at: at };
   return {
-    subject: `${SESSION} impl-${task}: pending -> active`,
+    subject: `${SESSION} impl-${task}: ${from} -> ${to}`,
     trailers: [
       ["Cox-Session", SESSION],
       ["Cox-Task", `impl-${task}`],
-      ["Cox-From", "pending"],
-      ["Cox-To", "active"],
-      ["Cox-Attempt", String(text.execution.attempts)],
+      ["Cox-From", from],
+      ["Cox-To", to],
+      ["Cox-Attempt", String(turn + 1)],
       ["Cox-Actor", "daemon"],
     ],
     actor: "daemon",
