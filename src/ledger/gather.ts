@@ -3,8 +3,7 @@
  * that are smaller: so a byte is copied a few times in its life, and there are never many packs.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rm, stat } from "node:fs/promises";
-import { hostname } from "node:os";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { git } from "./git.ts";
 import { ASIDE, type OwnPack, type PackFiles } from "./pack-files.ts";
@@ -23,8 +22,8 @@ export function smallOnes(packs: readonly OwnPack[]): OwnPack[] {
 }
 
 /**
- * Makes one pack of these, which its maker may then remove. Resolves with undefined if git could not make it. It is made
- * aside: a pack that could be seen before its `.keep` would be deleted by
+ * Makes one pack of these, and removes them once it is there to stay. Resolves with it; with undefined if git could not
+ * make it, and then all is as before. It is made aside: a pack that could be seen before its `.keep` would be deleted by
  * a `git gc` that had listed it, after that gc had left out what the small, kept ones hold.
  */
 export async function gatherPacks(
@@ -42,31 +41,11 @@ export async function gatherPacks(
     const made = await git(args, { cwd: gitDir, gitDir, config, input, signal });
     const name = made.stdout.toString().trim();
     if (made.code !== 0 || !/^[0-9a-f]{40,64}$/.test(name)) return undefined;
-    return await files.bring(name, aside);
+    const whole = await files.bring(name, aside);
+    for (const old of packs) if (old.name !== name) await files.remove(old.name);
+    return whole;
   } finally {
     await rm(aside, { recursive: true, force: true });
-  }
-}
-
-/**
- * Whether a `git gc` is at work: it fails where a pack goes that it has listed. It writes its `gc.pid` some time before it
- * lists any; one that was killed leaves it, and git itself believes no older one than this.
- */
-export async function isGcRunning(gitDir: string): Promise<boolean> {
-  const file = join(gitDir, "gc.pid");
-  const [found, text] = await Promise.all([stat(file), readFile(file, "utf8")]).catch(() => []);
-  if (!found || text === undefined || Date.now() - found.mtimeMs > OLDEST_GC_MS) return false;
-  const [pid = 0, host = ""] = text.split(" ").map((part, place) => (place === 0 ? Number(part) : part.trim()));
-  return host !== hostname() || isProcess(Number(pid));
-}
-
-const OLDEST_GC_MS = 12 * 3600 * 1000;
-
-function isProcess(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -4,7 +4,7 @@
  * `gc.autoPackLimit`. The `.keep` says whose it is.
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder } from "./durable.ts";
@@ -72,12 +72,6 @@ export class PackFiles {
       await rm(staged, { force: true });
       throw error;
     }
-  }
-
-  /** All at once: a `git gc` that begins meanwhile must not list what is gone when it looks. */
-  removeNow(names: readonly string[]): void {
-    for (const name of names)
-      for (const kind of ["idx", "rev", "pack", "keep"]) rmSync(this.path(name, kind), { force: true });
   }
 
   /** From now on it is git's like any other. */

@@ -1,7 +1,7 @@
 /** Makes commits: a pack for each batch, written by us; the ref is moved by git. See docs/decisions/0007. */
 import { setImmediate as breathe } from "node:timers/promises";
 import { readFile, writeFile } from "node:fs/promises";
-import { gatherPacks, isGcRunning, smallOnes, writeCommitGraph } from "./gather.ts";
+import { gatherPacks, smallOnes, writeCommitGraph } from "./gather.ts";
 import { git } from "./git.ts";
 import { PackBuilder, type ObjectFormat } from "./pack.ts";
 import { PackFiles, type OwnPack } from "./pack-files.ts";
@@ -45,8 +45,6 @@ export class Writer {
   /** Of an earlier life, kept no more. They cannot be kept again: a `git gc` may have chosen them already. */
   private former: OwnPack[] = [];
   private tree: { tip: string | null; root: Folder } | undefined;
-  /** Gathered into larger ones, and still there because a `git gc` was at work. */
-  private superseded: OwnPack[] = [];
   private gathering: Promise<void> | undefined;
   private readonly hurry = new AbortController();
   private sinceGraph = 0;
@@ -116,7 +114,6 @@ export class Writer {
     await this.gathering;
     if (tip !== null && this.packs.length + this.former.length >= FEW_PACKS) this.gather(tip);
     await this.gathering;
-    await this.clear();
   }
 
   /** Takes some seconds at most. */
@@ -149,21 +146,10 @@ export class Writer {
       const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack) && pack.name !== made.name);
       this.packs = [...rest(this.packs), made];
       this.former = rest(this.former);
-      this.superseded.push(...small.filter(({ name }) => name !== made.name));
     }
-    await this.clear();
     if (this.sinceGraph < COMMITS_FOR_A_GRAPH) return;
     this.sinceGraph = 0;
     await writeCommitGraph(gitDir, tip, this.hurry.signal);
-  }
-
-  private async clear(): Promise<void> {
-    if (this.superseded.length === 0 || (await isGcRunning(this.options.gitDir))) return;
-    try {
-      this.files.removeNow(this.superseded.splice(0).map(({ name }) => name));
-    } catch {
-      // They are marked: the next start takes them up again.
-    }
   }
 
   private async discard(pack: OwnPack): Promise<void> {

@@ -10,7 +10,6 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { LedgerMoved, LedgerUnwritable, openLedger } from "../../src/ledger/ledger.ts";
@@ -314,23 +313,6 @@ test("packs of ours never count towards the user's gc.autoPackLimit while they a
   }
   await ledger.close();
   assert.ok(packFiles(dir, ".pack").length < 10);
-});
-
-test("gathered packs go only when no gc of the user's is at work, which would fail for want of them", async (t) => {
-  const dir = repository(t);
-  const ledger = await open(t, dir, { durability: "process" });
-  const pid = join(dir, ".git/gc.pid");
-  const gather = async () => {
-    for (let n = 0; n < 12; n++) await ledger.record([moved(n)]);
-    await ledger.tidy();
-    return packFiles(dir, ".pack").length;
-  };
-  writeFileSync(pid, `${process.pid} ${hostname()}`);
-  assert.ok((await gather()) > 12);
-  writeFileSync(pid, `999999999 ${hostname()}`); // killed, and left its file
-  assert.ok((await gather()) < 5);
-  assert.equal(commits(dir).length, 24);
-  fsck(dir);
 });
 
 test("packs of one life are gathered with those of the next, which a list remembers", async (t) => {
