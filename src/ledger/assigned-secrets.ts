@@ -36,7 +36,9 @@ export function redactAssigned(text: string, mark: (kind: string) => string): st
     const value = text.slice(start, end);
     const env = sign === "=" && /[A-Z]_?$/.test(name) && name === name.toUpperCase();
     const strong = /pass|secret/i.test(name);
-    const secret = open ? quotedSecret(value, strong) : bareSecret(value, { next: text[end], strong, env });
+    const secret = open
+      ? quotedSecret(value, strong)
+      : bareSecret(value, { next: text[end], strong, env, tight: sign === "=" });
     if (!secret) continue;
     const replaced = mark(kindOf(name));
     // A number behind a quoted name is JSON: what replaces it has to be a string.
@@ -85,12 +87,17 @@ function quotedSecret(value: string, strong: boolean): boolean {
 }
 
 /** A value without quotes may as well be prose or code. */
-function bareSecret(value: string, given: { next: string | undefined; strong: boolean; env: boolean }): boolean {
+function bareSecret(
+  value: string,
+  given: { next: string | undefined; strong: boolean; env: boolean; tight: boolean },
+): boolean {
   if (!possible(value) || given.next === "(" || given.next === "[" || given.next === "<") return false;
   if (/^[\d.,:_-]+$/.test(value)) return given.strong && /^\d+$/.test(value);
   if (/^[A-Za-z_$][\w$]*[?!]?(?:\.[A-Za-z_$][\w$]*[?!]?)+$/.test(value)) return given.env && hasDigits(value);
   if (given.env) return !/^[A-Z][A-Z_]*$/.test(value);
   if (!hasDigits(value) && !/[!@#$%^*+/=~]./.test(value.replace(/[.!?:]+$/, ""))) return false;
+  // `password=hunter2-and-more`: no name in code has a hyphen.
+  if (given.tight && given.strong && hasDigits(value) && /^[^_]+-[^_]+$/.test(value)) return true;
   return !wordy(value);
 }
 

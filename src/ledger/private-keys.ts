@@ -1,8 +1,8 @@
 /** Private keys in PEM form, in text or inside JSON strings, whole or cut off. */
 
-const BEGIN = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
+const BEGIN = /-----BEGIN[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g;
 /** Up to the end mark: nothing that closes a string or opens another mark. */
-const WHOLE = /(?:[^"'`<>{}\\-]|\\{1,4}[nrt]|-(?!----)){0,20000}-----END [A-Z0-9 ]{0,40}-----/y;
+const WHOLE = /(?:[^"'`<>{}\\-]|\\{1,4}[nrt]|-(?!----)){0,20000}-----END[A-Z0-9 ]{0,40}-----/y;
 /** Cut off: lines that look like base64 and headers of old keys, then perhaps the start of one more line. */
 const HEADERS = String.raw`(?:(?:\s|\\{1,4}[nrt])*(?:Proc-Type|DEK-Info|Version|Comment): [^\s"\\]{1,100})*`;
 const CUT = new RegExp(

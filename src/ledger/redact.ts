@@ -5,6 +5,8 @@
  * as `password` must also look like a secret (see assigned-secrets.ts).
  */
 import { redactAssigned } from "./assigned-secrets.ts";
+import { redactEncoded } from "./encoded-keys.ts";
+import { redactEscaped } from "./escaped-text.ts";
 import { KEY_FORMS } from "./key-forms.ts";
 import { redactPrivateKeys } from "./private-keys.ts";
 
@@ -23,12 +25,16 @@ export function redactor(extraValues: readonly string[]): (text: string) => Reda
       count++;
       return `[redacted:${kind}]`;
     };
-    let text = known ? original.replace(known, () => mark("value")) : original;
-    text = redactPrivateKeys(text, mark);
-    for (const { kind, form, accept } of KEY_FORMS) {
-      text = text.replace(form, (found: string) => (accept && !accept(found) ? found : mark(kind)));
-    }
-    text = redactAssigned(text, mark);
+    const take = (before: string) => {
+      let text = known ? before.replace(known, () => mark("value")) : before;
+      text = redactPrivateKeys(text, mark);
+      for (const { kind, form, needs, accept } of KEY_FORMS) {
+        if (needs && !text.includes(needs)) continue;
+        text = text.replace(form, (found: string) => (accept && !accept(found) ? found : mark(kind)));
+      }
+      return redactAssigned(redactEncoded(text, mark), mark);
+    };
+    const text = take(redactEscaped(original, take));
     return { text, count };
   };
 }
@@ -42,7 +48,8 @@ function knownForms(values: readonly string[]): RegExp | undefined {
     const once = JSON.stringify(plain).slice(1, -1);
     const twice = JSON.stringify(once).slice(1, -1);
     const url = encodeURIComponent(plain.toWellFormed());
-    for (const form of [plain, once, twice, url, url.replaceAll("%20", "+")]) forms.add(form);
+    const html = plain.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    for (const form of [plain, once, twice, url, url.replaceAll("%20", "+"), html]) forms.add(form);
     for (const form of base64Forms(plain)) if (form.length >= 8) forms.add(form);
   }
   if (forms.size === 0) return undefined;

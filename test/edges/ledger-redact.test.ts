@@ -77,6 +77,7 @@ test("a private key that was cut off is replaced up to where it ends", () => {
 test("a secret that only its name gives away is replaced, the name stays", () => {
   const cases: [text: string, clean: string][] = [
     ["password: hunter2hunter2", "password: [redacted:password]"],
+    ["password=hunter2-and-more", "password=[redacted:password]"],
     ["passwd=s3cr3t!pass", "passwd=[redacted:password]"],
     ['db_password = "correct-horse-battery"', 'db_password = "[redacted:password]"'],
     [`aws_secret_access_key = ${some(38)}/+`, "aws_secret_access_key = [redacted:secret]"],
@@ -107,6 +108,39 @@ test("a secret that only its name gives away is replaced, the name stays", () =>
     [String.raw`{"password":"ab\"cd\\ef1234"}`, '{"password":"[redacted:password]"}'],
   ];
   for (const [text, clean] of cases) assert.equal(redact(text).text, clean);
+});
+
+test("a key inside base64 is replaced, alone and in JSON", () => {
+  const secrets = [
+    `ghp_${some(36)}`,
+    `user:npm_${some(36)}\n`,
+    `{"auth":"sk-ant-api03-${some(40)}"}`,
+    pem("EC PRIVATE KEY"),
+  ];
+  for (const secret of secrets) {
+    const encoded = Buffer.from(secret).toString("base64");
+    for (const form of [encoded, encoded.replace(/=+$/, ""), Buffer.from(secret).toString("base64url")]) {
+      assert.equal(redact(`data: ${form}`).text, "data: [redacted:encoded-key]");
+      assert.equal(redact(JSON.stringify({ a: `b\n${form}\n` })).text, '{"a":"b\\n[redacted:encoded-key]\\n"}');
+    }
+  }
+});
+
+test("a secret is found in a page's escaped text too, and the page stays one", () => {
+  const cases: [text: string, clean: string][] = [
+    [`  impl_1["IMPL-001: Use ghp#95;${some(36)}"]`, '  impl_1["IMPL-001: Use [redacted:github-token]"]'],
+    [
+      `a["SIGNING#95;KEY=${hex} #38; #34;more#34;"]\nb["x#95;y"]`,
+      'a["SIGNING#95;KEY=[redacted:key] #38; #34;more#34;"]\nb["x#95;y"]',
+    ],
+    ['c["postgres://app:s3cr3t-pw#64;db/app"]', 'c["postgres://app:[redacted:url-password]#64;db/app"]'],
+    [String.raw`- password=a1\*b2\~c3d4 it is`, "- password=[redacted:password] it is"],
+    [`- sk-ant-api03-${some(20)}\\_-${some(20)}`, "- [redacted:anthropic-key]"],
+  ];
+  for (const [text, clean] of cases) assert.equal(redact(text).text, clean);
+  const known = redactor(['a <b> *and* "c" & d']);
+  assert.equal(known('n["a #60;b#62; #42;and#42; #34;c#34; #38; d"]').text, 'n["[redacted:value]"]');
+  assert.equal(known('it is a &lt;b> \\*and\\* "c" & d').text.includes("and"), false);
 });
 
 const ORDINARY = [
@@ -144,6 +178,18 @@ const ORDINARY = [
   "password_file: /run/secrets/db_password1",
   "api_key: src/auth/api-key1.ts",
   "WFS-user-auth impl-1: pending -> active",
+  '"integrity": "sha512-5bTqgtZ0Xc1H4c3RrJ8YwQfG0iKn2vUu7mL9eAoB6dPz+SxkWhNjTyMfCgEaVrI4lD3OqXt1pZsKuJ8FvYw2Gg=="',
+  `data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ${"AAAADUlEQVR42mNk".repeat(40)}AAAABJRU5ErkJggg==`,
+  `SGVsbG8sIHdvcmxkLCB0aGlzIGlzIHBsYWluIHRleHQgaW4gYmFzZTY0Lg==`,
+  "index 3f78685..89e6c98 100644, tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+  "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae  dist/app.js",
+  'graph TD\n  impl_1["IMPL-001: Keep snake#95;case #38; #34;quotes#34;"] --> impl_2',
+  String.raw`A page with \_escaped\_ \*stars\* and C:\Users\name`,
+  "password=user-name, password=theOldPassword1, secret=second-best",
+  "npm_package_dependencies_is_a_variable_name, hf_hub_download, ntn_, glc_, vcr_cassettes, shpat_",
+  "postgres://localhost:5432/app?user=me, mysql://root@localhost/db, redis://cache:6379, https://example.com/a:b@c",
+  "git clone https://github.com/o/r.git && cd r && npm ci --ignore-scripts",
+  "src/components/authentication/password-reset/one-time-token-form.test.tsx",
 ];
 
 test("ordinary text, code, ids and figures stay as they are", () => {
@@ -256,6 +302,16 @@ test("a megabyte made to be slow does not take for ever", () => {
     "\\n",
     "hooks.slack.com/services/",
     "aB1_",
+    "ghs_1_",
+    "ghs_1_a.",
+    "_authToken=",
+    "mysql://a:",
+    "tskey-aa-aaaaaaaa",
+    "npm_a_",
+    "\\_",
+    '["#95;',
+    '["',
+    "aGVsbG8gd29ybGQg",
     "Aa",
     "token=aa_",
     "password=aaBb1",
