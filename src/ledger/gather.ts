@@ -8,6 +8,9 @@ import { join } from "node:path";
 import { git } from "./git.ts";
 import { ASIDE, type OwnPack, type PackFiles } from "./pack-files.ts";
 
+/** In smaller packs objects are as they were written, not compressed; in larger ones that was made good before. */
+const LARGE = 64 * 1024 * 1024;
+
 /** Those that are to become one. */
 export function smallOnes(packs: readonly OwnPack[]): OwnPack[] {
   const sorted = [...packs].sort((a, b) => a.bytes - b.bytes);
@@ -38,6 +41,7 @@ export async function gatherPacks(
     const config = ["pack.threads=1", "pack.packSizeLimit=0", "pack.writeReverseIndex=false"];
     const input = packs.map(({ name }) => `pack-${name}.pack\n`).join("");
     const args = ["pack-objects", "--stdin-packs", "--delta-base-offset", "-q", join(aside, "pack")];
+    if (packs.reduce((sum, { bytes }) => sum + bytes, 0) < LARGE) args.splice(1, 0, "--no-reuse-object");
     const made = await git(args, { cwd: gitDir, gitDir, config, input, signal });
     const name = made.stdout.toString().trim();
     if (made.code !== 0 || !/^[0-9a-f]{40,64}$/.test(name)) return undefined;

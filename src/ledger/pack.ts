@@ -2,7 +2,7 @@
  * A pack of our own making, with its index: gitformat-pack. Objects are whole, but folders, which may be told as what
  * changed in the one before (OFS_DELTA), since a folder of ten thousand files is the largest thing in it.
  */
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { crc32, deflateSync } from "node:zlib";
 import type { Encoded, Piece } from "./tree.ts";
 
@@ -15,12 +15,11 @@ export interface Pack {
 }
 
 const TYPES = { commit: 1, tree: 2, blob: 3, delta: 6 };
-/** Beyond this, compressing costs more time than the disk: half of a folder's bytes are ids. It is repacked soon. */
-const LARGE = 32 * 1024;
-const STORED = { level: 0 };
-/** For most objects, to make room for a large window takes longer than to compress them. */
-const SMALL = 4096;
-const QUICK = { level: 1, windowBits: 12, memLevel: 5, chunkSize: 4096 };
+/**
+ * To compress a small object takes fifty times as long as to store it, most of it to make room for a window; a folder's
+ * bytes are ids mostly, which no compression makes smaller. Small packs are gathered soon, and compressed then.
+ */
+const WORTH_COMPRESSING = 16 * 1024;
 const SMALLEST_DELTA_BASE = 512;
 const DEEPEST = 40;
 
@@ -48,12 +47,12 @@ export class PackBuilder {
     if (this.objects.has(id)) return id;
     const base = from && this.objects.get(from.id);
     if (!base || from.bytes.length < SMALLEST_DELTA_BASE || base.depth >= DEEPEST) {
-      this.put(id, header(TYPES.tree, bytes.length), bytes, 0);
+      this.put(id, stored(header(TYPES.tree, bytes.length), bytes), 0);
       return id;
     }
     const delta = deltaOf(from.bytes.length, bytes.length, from.pieces);
     const head = Buffer.concat([header(TYPES.delta, delta.length), backwards(this.size - base.offset)]);
-    this.put(id, head, delta, base.depth + 1);
+    this.put(id, stored(head, delta), base.depth + 1);
     return id;
   }
 
@@ -90,26 +89,66 @@ export class PackBuilder {
 
   private add(type: "blob" | "commit", content: Buffer): string {
     const id = objectId(this.format, type, content);
-    if (!this.objects.has(id)) this.put(id, header(TYPES[type], content.length), content, 0);
+    if (this.objects.has(id)) return id;
+    const head = header(TYPES[type], content.length);
+    const compressed = content.length >= WORTH_COMPRESSING ? deflateSync(content, { level: 1 }) : undefined;
+    this.put(id, compressed ? Buffer.concat([head, compressed]) : stored(head, content), 0);
     return id;
   }
 
-  private put(id: string, head: Buffer, content: Buffer, depth: number): void {
-    const body = deflateSync(content, content.length > LARGE ? STORED : content.length < SMALL ? QUICK : { level: 1 });
-    this.objects.set(id, { offset: this.size, crc: crc32(body, crc32(head)), depth });
-    this.chunks.push(head, body);
-    this.size += head.length + body.length;
+  private put(id: string, entry: Buffer, depth: number): void {
+    this.objects.set(id, { offset: this.size, crc: crc32(entry), depth });
+    this.chunks.push(entry);
+    this.size += entry.length;
   }
 }
 
 export function objectId(format: ObjectFormat, type: "blob" | "tree" | "commit", content: Buffer): string {
-  return createHash(format).update(`${type} ${content.length}\0`).update(content).digest("hex");
+  return hash(format, Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]));
 }
 
 function hashOf(format: ObjectFormat, chunks: readonly Buffer[]): Buffer {
   const hash = createHash(format);
   for (const chunk of chunks) hash.update(chunk);
   return hash.digest();
+}
+
+const LARGEST_BLOCK = 0xffff;
+
+/** What zlib's level 0 makes (RFC 1950; RFC 1951, section 3.2.4), behind the object's head, without a window. */
+function stored(head: Buffer, content: Buffer): Buffer {
+  const blocks = Math.max(1, Math.ceil(content.length / LARGEST_BLOCK));
+  const entry = Buffer.allocUnsafe(head.length + 2 + 5 * blocks + content.length + 4);
+  let to = head.copy(entry);
+  to = entry.writeUInt16BE(0x7801, to);
+  for (let block = 0; block < blocks; block++) {
+    const bytes = content.subarray(block * LARGEST_BLOCK, (block + 1) * LARGEST_BLOCK);
+    to = entry.writeUInt8(block === blocks - 1 ? 1 : 0, to);
+    to = entry.writeUInt16LE(bytes.length, to);
+    to = entry.writeUInt16LE(bytes.length ^ 0xffff, to);
+    to += bytes.copy(entry, to);
+  }
+  entry.writeUInt32BE(adler32(content), to);
+  return entry;
+}
+
+const ADLER_MODULUS = 65521;
+/** So many bytes cannot make the sums larger than 2^32 (RFC 1950, section 9). */
+const ADLER_RUN = 3800;
+
+function adler32(content: Buffer): number {
+  let a = 1;
+  let b = 0;
+  for (let at = 0; at < content.length;) {
+    const end = Math.min(at + ADLER_RUN, content.length);
+    for (; at < end; at++) {
+      a += content[at] ?? 0;
+      b += a;
+    }
+    a %= ADLER_MODULUS;
+    b %= ADLER_MODULUS;
+  }
+  return b * 65536 + a;
 }
 
 /** Type and size: four bits of the size, then seven at a time. */

@@ -155,19 +155,21 @@ export class Folder {
       copied = to;
     }
     if (copied < this.bytes.length) pieces.push({ from: copied, to: this.bytes.length });
-    this.replaceEntries(replaced);
+    const inPlace = this.replaceEntries(replaced);
     this.bytes = Buffer.concat(
       pieces.map((piece) => ("insert" in piece ? piece.insert : before.bytes.subarray(piece.from, piece.to))),
     );
-    this.measure();
+    if (!inPlace) this.measure();
     this.id = this.entries.length === 0 ? undefined : emit({ bytes: this.bytes, from: { ...before, pieces } });
   }
 
-  private replaceEntries(replaced: readonly { place: number; entry: Entry | null }[]): void {
-    const inPlace = replaced.every(({ place, entry }) => Number.isInteger(place) && entry);
+  /** Whether all others stand where they stood: an entry of the same name is as long as the one before. */
+  private replaceEntries(replaced: readonly { place: number; entry: Entry | null }[]): boolean {
+    const inPlace = replaced.every(({ place, entry }) => this.entries[place]?.key === entry?.key);
     if (inPlace) {
-      for (const { place, entry } of replaced) if (entry) this.entries[place] = entry;
-      return;
+      for (const { place, entry } of replaced)
+        if (entry) this.entries[place] = { ...entry, start: this.entries[place]?.start ?? 0 };
+      return true;
     }
     const next: Entry[] = [];
     let taken = 0;
@@ -178,6 +180,7 @@ export class Folder {
     }
     for (const entry of this.entries.slice(taken)) next.push(entry);
     this.entries = next;
+    return false;
   }
 
   private encodeAll(): void {
