@@ -15,16 +15,26 @@ const integer = (value: number, minimum: number, description: string) =>
   Type.Integer({ minimum, default: value, description });
 const names = (description: string) =>
   Type.Array(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), { default: [], description });
+const tokens = (description: string) =>
+  Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], { default: null, description });
 const usd = (description: string) =>
   Type.Union([Type.Number({ exclusiveMinimum: 0 }), Type.Null()], { default: null, description });
 
 export const ConfigSchema = Type.Object(
   {
-    concurrency: Type.Integer({
+    concurrency: Type.Union(
+      [Type.Integer({ minimum: 1, maximum: 256 }), Type.Unsafe<"auto">({ type: "string", enum: ["auto"] })],
+      {
+        default: 4,
+        description:
+          "Most agents that run at the same time; auto: as many as free memory and load allow, up to max_concurrency.",
+      },
+    ),
+    max_concurrency: Type.Integer({
       minimum: 1,
       maximum: 256,
-      default: 4,
-      description: "Most agents that run at the same time.",
+      default: 8,
+      description: "Most agents at the same time where concurrency is auto.",
     }),
     max_active_sessions: integer(1, 1, "Most sessions that may be active at the same time."),
     steer: oneOf(["next", "live"], "next", "When an edit of a running task reaches its agent: at its next attempt."),
@@ -73,7 +83,16 @@ export const ConfigSchema = Type.Object(
         }),
         timeout: duration("30m", "Wall-clock limit of one attempt."),
         silence: duration("10m", "How long an agent may be silent without using CPU before it counts as stalled."),
-        stop_grace: duration("10s", "How long an agent that is stopped may take to end by itself."),
+        stagger: duration(
+          "500ms",
+          "Least time between the starts of two Claude Code agents: each takes half a second of CPU.",
+        ),
+        probe: duration(
+          "30s",
+          "How long the first Claude Code agent may be alone, until it gets its first answer: a limit in force is met by one.",
+        ),
+        warned_concurrency: integer(1, 1, "Most Claude Code agents at once while the account is near its usage limit."),
+        stop_grace: duration("3s", "How long an agent that is stopped may take to end by itself."),
         permission_mode: oneOf(
           PERMISSION_MODES,
           "acceptEdits",
@@ -86,6 +105,10 @@ export const ConfigSchema = Type.Object(
         fallback_model: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
           default: null,
           description: "Model when the first one is overloaded.",
+        }),
+        fallback_agent: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
+          default: null,
+          description: "Role that tries a task once another one has given it up, unless the task names one.",
         }),
         env: names("Names of environment variables that every agent gets."),
         deny: Type.Array(Type.String({ minLength: 1 }), {
@@ -118,11 +141,19 @@ export const ConfigSchema = Type.Object(
     ),
     budget: Type.Object(
       {
-        task_usd: usd("Most that one attempt may cost, unless the task says otherwise."),
-        session_usd: usd("Most that a session may cost."),
-        day_usd: usd("Most that the workspace may cost in a day."),
+        attempt_usd: usd("Most that one attempt may cost."),
+        attempt_tokens: tokens("Most tokens that one attempt may use."),
+        task_usd: usd("Most that a task may cost, all its attempts together, unless the task says otherwise."),
+        task_tokens: tokens("Most tokens that a task may use, unless the task says otherwise."),
+        session_usd: usd("Most that a session may cost, unless its file says otherwise."),
+        session_tokens: tokens("Most tokens that a session may use, unless its file says otherwise."),
+        day_usd: usd("Most that the workspace may cost in a day, by the clock of this machine."),
+        day_tokens: tokens("Most tokens that the workspace may use in a day."),
       },
-      { description: "Cost at list prices, in US dollars." },
+      {
+        description:
+          "What may be spent: US dollars at list prices, and tokens of every kind together. At the limit agents are stopped, and tasks are blocked until it is raised.",
+      },
     ),
     retention: Type.Object(
       {

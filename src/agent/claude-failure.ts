@@ -12,7 +12,7 @@ import type { ProcessEnd, RunOutput } from "./runner.ts";
 export interface Signs {
   /** `assistant.error` of the last assistant line, where that line is Claude Code's own and not the model's. */
   apiError: string | undefined;
-  limit: { rejected: boolean; until?: string };
+  limit: { rejected: boolean; warned: boolean; until?: string };
   /** Whether anything but the result was heard: an assistant's line. */
   worked: boolean;
 }

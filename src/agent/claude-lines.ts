@@ -47,13 +47,14 @@ export function blocksOf(line: Line): Line[] {
 }
 
 /** An account's limit as a `rate_limit_event` tells it; `until` is an ISO instant. */
-export function limitOf(line: Line): { rejected: boolean; until?: string } {
+export function limitOf(line: Line): { rejected: boolean; warned: boolean; until?: string } {
   const limit = object(line.rate_limit_info);
   const resetsAt = number(limit?.resetsAt);
   const rejected = limit?.status === "rejected";
+  const warned = limit?.status === "allowed_warning";
   // Epoch seconds; a value beyond what a date can hold says nothing.
-  if (resetsAt === undefined || resetsAt <= 0 || resetsAt > 8.64e12) return { rejected };
-  return { rejected, until: new Date(resetsAt * 1000).toISOString() };
+  if (resetsAt === undefined || resetsAt <= 0 || resetsAt > 8.64e12) return { rejected, warned };
+  return { rejected, warned, until: new Date(resetsAt * 1000).toISOString() };
 }
 
 /** What was paid between the result before (or the start of this process) and this one; only newer versions tell it. */

@@ -4,6 +4,8 @@
  */
 import type { AttemptEnd, AttemptFacts, PermissionDenial, Tokens } from "../model/attempt.ts";
 import { failureOf, failureWithoutResult, sessionIsGone, type Signs } from "./claude-failure.ts";
+import { NOTHING, plus } from "../model/spent.ts";
+import { estimated, larger, tokensOfLine } from "./claude-cost.ts";
 import {
   blocksOf,
   costSinceLast,
@@ -88,6 +90,8 @@ interface Heard {
   lastText: string;
   /** By message id: a message is told in several lines, each with the usage so far. */
   usage: Map<string, Line>;
+  /** Messages that no result has told the cost of, by id. */
+  sinceResult: Map<string, { model: string | undefined; tokens: Tokens }>;
   toolUses: Set<string>;
   denied: Set<string>;
   denials: PermissionDenial[];
@@ -98,11 +102,12 @@ interface Heard {
 function listen(stdout: string): Heard {
   const heard: Heard = {
     result: undefined,
-    signs: { apiError: undefined, limit: { rejected: false }, worked: false },
+    signs: { apiError: undefined, limit: { rejected: false, warned: false }, worked: false },
     session: undefined,
     model: undefined,
     lastText: "",
     usage: new Map(),
+    sinceResult: new Map(),
     toolUses: new Set(),
     denied: new Set(),
     denials: [],
@@ -142,6 +147,15 @@ function hearAssistant(heard: Heard, line: Line): void {
   if (own) heard.model = string(message.model) ?? heard.model;
   const usage = object(message.usage);
   if (usage) heard.usage.set(string(message.id) ?? `line-${heard.usage.size}`, usage);
+  const tokens = tokensOfLine(line);
+  if (tokens) {
+    const id = string(message.id) ?? "";
+    const before = heard.sinceResult.get(id)?.tokens;
+    heard.sinceResult.set(id, {
+      model: string(message.model),
+      tokens: before ? larger(before, tokens) : tokens,
+    });
+  }
   for (const block of blocksOf(line)) {
     if (block.type === "text" && own) heard.lastText = string(block.text) ?? heard.lastText;
     if (block.type === "tool_use" && typeof block.id === "string") heard.toolUses.add(block.id);
@@ -150,6 +164,7 @@ function hearAssistant(heard: Heard, line: Line): void {
 
 function hearResult(heard: Heard, line: Line): void {
   heard.result = line;
+  heard.sinceResult.clear();
   for (const denial of objects(line.permission_denials)) {
     const id = string(denial.tool_use_id);
     if (id !== undefined) {
@@ -171,11 +186,19 @@ function factsOf(heard: Heard): AttemptFacts {
     agent_session: heard.session ?? null,
     model: mainModel(result) ?? heard.model ?? null,
     // total_cost_usd adds up over all runs of a resumed session; the other field does not, where it exists.
-    cost_usd: heard.costSinceStart ?? number(result?.total_cost_usd) ?? null,
+    cost_usd: costOf(heard),
     tokens: tokensOf(heard),
     turns: number(result?.num_turns) ?? (heard.usage.size > 0 ? heard.usage.size : null),
     permission_denials: heard.denials,
   };
+}
+
+/** What its results say; for what came after the last one, or for all of a run that was cut off, an estimate. */
+function costOf({ costSinceStart, result, sinceResult }: Heard): number | null {
+  const told = costSinceStart ?? number(result?.total_cost_usd);
+  if (sinceResult.size === 0) return told ?? null;
+  const rest = [...sinceResult.values()].reduce((sum, one) => plus(sum, estimated(one.model, one.tokens)), NOTHING);
+  return plus(rest, { usd: told ?? 0, tokens: 0 }).usd;
 }
 
 /** The model that wrote the most: after a fallback there are several. */

@@ -80,7 +80,9 @@ function claudeArguments(request: AttemptRequest, program: ClaudeProgram): strin
     if (value !== undefined && value !== "") args.push(name, String(value));
   };
   option("--max-turns", execution.max_turns ?? role.max_turns);
-  option("--max-budget-usd", execution.budget_usd);
+  // It takes no zero: with nothing left it ends after its first answer.
+  const budget = request.budgetUsd ?? execution.budget_usd;
+  option("--max-budget-usd", budget === undefined ? undefined : Math.max(0.01, budget));
   const model = execution.model ?? role.model ?? settings.model;
   option("--model", model);
   if (settings.fallbackModel !== model) option("--fallback-model", settings.fallbackModel);

@@ -12,15 +12,20 @@ export interface PromptParts {
   role: Role;
   /** Results of the dependencies, oldest first: text from other agents, passed on as quoted data. */
   results: { task: string; title: string; attempt: number; result: string; file: string }[];
+  /** What the last attempt said before it broke off. */
+  lastWords?: string;
+  /** The agent remembers the last attempt: its conversation is continued. */
+  continues?: boolean;
   /** The text of `execution.prompt_file`, if the task has one. */
   text?: string;
 }
 
 const MOST_OF_A_RESULT = 20_000;
+const MOST_OF_LAST_WORDS = 5000;
 
 /** Starts with a heading, so that no line of a stranger's is taken for a command or an option. */
 export function composePrompt(parts: PromptParts): string {
-  const { task, attempt, session, role } = parts;
+  const { task, session, role } = parts;
   const sections = [`# Task ${task.id}: ${oneLine(task.title)}`];
   if (role.prompt.trim()) sections.push(`## Your role: ${role.name}\n\n${role.prompt.trim()}`);
   if (parts.text?.trim()) sections.push(`## What is asked\n\n${parts.text.trim()}`);
@@ -29,7 +34,7 @@ export function composePrompt(parts: PromptParts): string {
   sections.push(`## Where it belongs\n\n${fenced("json", JSON.stringify(workflow))}`);
   if (parts.results.length > 0)
     sections.push(`## Results of the tasks this one depends on\n\n${parts.results.map(quoted).join("\n\n")}`);
-  const failure = lastFailure(task, attempt);
+  const failure = lastFailure(parts);
   if (failure) sections.push(failure);
   return `${sections.join("\n\n")}\n`;
 }
@@ -42,20 +47,25 @@ function forAgent(task: Task): unknown {
     reason: _reason,
     next_attempt_at: _next,
     last_attempt: _last,
+    spent: _spent,
+    over_budget: _over,
     ...execution
   } = task.execution;
   const { $schema: _schema, ...rest } = task;
   return { ...rest, execution };
 }
 
-function lastFailure(task: Task, attempt: number): string | undefined {
+function lastFailure({ task, attempt, lastWords, continues }: PromptParts): string | undefined {
   const last = task.execution.last_attempt;
-  if (!last?.error || last.attempt >= attempt) return undefined;
+  if (!last || last.attempt >= attempt || (!last.error && !continues)) return undefined;
+  const words = lastWords?.trim() ?? "";
   return [
-    `## What attempt ${last.attempt} failed with`,
-    `${last.error.class}:`,
-    quote(last.error.message),
-    "Look at what it left behind before you start over.",
+    `## ${last.error ? `What attempt ${last.attempt} failed with` : `Attempt ${last.attempt} was stopped`}`,
+    ...(last.error ? [`${last.error.class}:`, quote(last.error.message)] : []),
+    ...(continues || words === "" ? [] : ["What it said last:", quote(words.slice(-MOST_OF_LAST_WORDS))]),
+    continues
+      ? "This is the same conversation: go on from where you were."
+      : "Look at what it left behind before you start over.",
   ].join("\n\n");
 }
 

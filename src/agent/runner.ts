@@ -2,6 +2,7 @@
 import type { AttemptEnd } from "../model/attempt.ts";
 import type { RunId, SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
+import type { Spent } from "../model/spent.ts";
 import type { Task } from "../model/task.ts";
 
 /** Everything a runner needs to know to start one attempt. Paths are absolute. */
@@ -21,6 +22,8 @@ export interface AttemptRequest {
   /** The folder of this run under `.run/attempts/`, for files the runner wants to pass along. */
   runDir: string;
   repository: string;
+  /** Most that this attempt may cost, in US dollars. */
+  budgetUsd?: number;
   /** Claude Code session to resume instead of starting afresh. */
   resume?: string;
   settings: RunnerSettings;
@@ -77,6 +80,10 @@ export interface Progress {
   doing?: string;
   /** Set when the account has hit its usage limit: the run will fail with it. */
   limitedUntil?: string;
+  /** Set when the account is near its usage limit, which is reset then. */
+  warnedUntil?: string;
+  /** What it has used so far, as far as it can be told. */
+  spent?: Spent;
 }
 
 /** A kind of agent. */

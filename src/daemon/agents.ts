@@ -19,6 +19,7 @@ import type { Failure } from "../model/failure.ts";
 import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
 import type { RunnerKind } from "../model/role.ts";
 import { formatDuration, parseDuration, toMs } from "../model/time.ts";
+import { NOTHING } from "../model/spent.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
@@ -36,9 +37,18 @@ const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
 const FOLLOW_MS = 500;
 const DESCRIBE_MS = 200;
 const RETRY_START_MS = 2000;
+const BUDGET_GRACE_MS = 1000;
 /** In the run's folder: why it is being stopped. */
 const STOP_FILE = "stop";
-const STOP_REASONS: readonly StopReason[] = ["cancelled", "requeued", "deleted", "timeout", "stalled", "shutdown"];
+const STOP_REASONS: readonly StopReason[] = [
+  "cancelled",
+  "requeued",
+  "deleted",
+  "timeout",
+  "stalled",
+  "budget",
+  "shutdown",
+];
 /** What says nothing about the task: the machine is short of something. */
 const PASSING = new Set(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM", "ENOSPC", "EDQUOT", "EROFS", "EIO"]);
 const NOT_STARTED: Failure = { class: "unknown", message: "It was stopped before it had been started." };
@@ -201,7 +211,9 @@ export class Agents {
 
   private async end(live: Live): Promise<void> {
     const first = live.role.runner === "command" ? "SIGTERM" : "SIGINT";
-    await stopRun({ runDir: live.runDir, runId: live.run.runId, graceMs: this.grace(), first });
+    // What is spent beyond a budget is spent by the second.
+    const graceMs = live.stopping === "budget" ? Math.min(this.grace(), BUDGET_GRACE_MS) : this.grace();
+    await stopRun({ runDir: live.runDir, runId: live.run.runId, graceMs, first });
   }
 
   private async stopReason(runDir: string): Promise<StopReason | undefined> {
@@ -271,11 +283,22 @@ export class Agents {
     // Longer timers than 24 days would fire at once; nobody waits that long for one attempt.
     const stop = (why: StopReason) => this.stop(run, why);
     live.timers.push(setTimeout(() => void stop("timeout"), Math.min(left, 2 ** 31 - 1)));
-    live.timers.push(setInterval(() => void look(live, stop), FOLLOW_MS));
+    live.timers.push(setInterval(() => void look(live, stop).then(() => this.tellProgress(live)), FOLLOW_MS));
     const silence = () => parseDuration(this.workspace.config.agent.silence) ?? 0;
     live.timers.push(watchSilence(live, silence, stop));
     live.process = process;
     void process.ended.then(() => this.ended(live));
+  }
+
+  private tellProgress(live: Live): void {
+    const { run, progress } = live;
+    const { turns, spent, warnedUntil: warned } = progress;
+    const news = `${spent?.usd} ${spent?.tokens} ${turns > 0} ${warned}`;
+    if (live.news === news || this.live.get(taskKey(run.session, run.id)) !== live) return;
+    live.news = news;
+    const { session, id, runId } = run;
+    const more = warned === undefined ? {} : { warned };
+    this.report({ type: "progress", session, id, runId, seen: spent ?? NOTHING, answered: turns > 0, ...more });
   }
 
   private ended(live: Live): void {

@@ -204,6 +204,14 @@ async function recall(workspace: Workspace, recorded: Iterable<string>): Promise
     for (const [account, until] of Object.entries(checkpoint.limits ?? {})) {
       if (until > (state.limits.get(account) ?? "")) state.limits.set(account, until);
     }
+    // Each session's tells what the whole workspace had spent when it was written.
+    const { spent } = checkpoint;
+    if (
+      spent &&
+      `${spent.day} ${String(spent.tokens).padStart(16, "0")}` >
+        `${state.spent.day} ${String(state.spent.tokens).padStart(16, "0")}`
+    )
+      state.spent = spent;
     for (const { run_id, stopping } of checkpoint.runs ?? []) {
       for (const [key, run] of state.runs)
         if (stopping && run.runId === run_id) state.runs.set(key, { ...run, stopping });
@@ -217,6 +225,7 @@ interface Checkpoint {
   highest?: number;
   limits?: Record<string, string>;
   breakers?: Record<string, Breaker>;
+  spent?: State["spent"];
   runs?: { run_id: RunId; stopping?: StopReason }[];
 }
 

@@ -5,11 +5,14 @@ import writeFileAtomic from "write-file-atomic";
 import type { RunningProcess } from "../agent/process.ts";
 import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
-import { attemptName } from "../model/ids.ts";
+import { leftFor } from "../machine/budget.ts";
+import { attemptName, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
-import type { Task } from "../model/task.ts";
+import { NOTHING } from "../model/spent.ts";
+import type { LastAttempt, Task } from "../model/task.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
+import { dayOf } from "./capacity.ts";
 import { refusedPrompt } from "./prompts.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -23,6 +26,8 @@ export interface Live {
   process?: RunningProcess;
   progress: Progress;
   read: number;
+  /** What was told of its progress last. */
+  news?: string;
   /** The first reason wins. */
   stopping?: StopReason;
   /** Resolves when it shall stop. */
@@ -35,7 +40,7 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
   const { run, task, role, runDir } = live;
   const { config, repository, folder } = workspace;
   const promptFile = join(folder, at.prompt(run.session, attemptName(run.id, run.attempt)));
-  const budget = config.budget.task_usd;
+  const budget = budgetOf(workspace, run.session, task);
   const isRead = role.runner !== "command" || Boolean(task.execution.prompt_file);
   const prompt = isRead ? await readFile(promptFile, "utf8") : "";
   const error = refusedPrompt(prompt);
@@ -45,8 +50,9 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
   }
   return {
     session: run.session,
-    task:
-      budget && !task.execution.budget_usd ? { ...task, execution: { ...task.execution, budget_usd: budget } } : task,
+    task,
+    ...(budget === null ? {} : { budgetUsd: budget }),
+    ...resumed(task.execution.last_attempt),
     attempt: run.attempt,
     runId: run.runId,
     role,
@@ -67,6 +73,19 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
     },
     userEnv: process.env,
   };
+}
+
+/** A task has one agent at a time, and the one before is gone with all it started: nobody else is in that conversation. */
+function resumed(last: LastAttempt | null): { resume?: string } {
+  return last?.continued !== undefined && last.agent_session ? { resume: last.agent_session } : {};
+}
+
+/** What is left of all budgets. */
+function budgetOf({ state, policy }: Workspace, session: SessionId, task: Task): number | null {
+  const file = state.sessions.get(session)?.file;
+  const spent = { usd: file?.cost_usd ?? 0, tokens: file?.tokens ?? 0, budget_usd: file?.budget_usd ?? null };
+  const day = state.spent.day === dayOf(Date.now()).name ? state.spent : NOTHING;
+  return leftFor(task, { session: spent, day }, policy);
 }
 
 /** For `cox status` and `cox logs`: of what is over in a moment they need none. */

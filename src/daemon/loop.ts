@@ -16,6 +16,7 @@ import type { Found } from "../store/scan.ts";
 import { headCommit } from "../ledger/head.ts";
 import { Agents } from "./agents.ts";
 import { Alarm } from "./alarm.ts";
+import { Capacity, dayOf } from "./capacity.ts";
 import { subjectOf } from "./entries.ts";
 import { failpoint } from "./failpoint.ts";
 import { metricsOf } from "./measure.ts";
@@ -47,6 +48,7 @@ export class Loop {
   private readonly observer: Observer;
   private readonly pages: Pages;
   private readonly notices = new Notices();
+  private readonly capacity = new Capacity();
   private readonly events: Event[] = [];
   /** What was seen, and not recorded since its files changed faster than they could be read. */
   private unrecorded: Observation | undefined;
@@ -173,7 +175,8 @@ export class Loop {
     failpoint("observed");
     let events = [...observed.events, ...this.events.splice(0)];
     await this.reloadIfAsked(observed);
-    const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId };
+    const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId, day: dayOf(now) };
+    workspace.policy.concurrency = this.capacity.now(workspace.config, workspace.state.runs.size);
     for (let tries = 0; ; tries++) {
       const decision = decide(workspace.state, events, workspace.policy, lent);
       const ended = this.agents.responses;

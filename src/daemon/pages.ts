@@ -170,6 +170,7 @@ export class Pages {
       })),
       limits: Object.fromEntries(limits),
       breakers: Object.fromEntries(breakers),
+      spent: draft.spent,
       highest: highest.get(session) ?? 0,
     };
     return `${JSON.stringify(content, null, 2)}\n`;

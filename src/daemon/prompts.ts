@@ -37,7 +37,11 @@ export async function promptFor(
   const task = last ? { ...what.task, execution: { ...what.task.execution, last_attempt: last } } : what.task;
   const role = workspace.roles.get(task.agent);
   const file = workspace.state.sessions.get(session)?.file ?? newSession(session, instant(0));
+  const words =
+    last?.run_id && last.outcome === "failure" ? await wordsOf(workspace, session, task.id, last, upcoming) : undefined;
   const parts: PromptParts = {
+    ...(words === undefined ? {} : { lastWords: words }),
+    continues: what.task.execution.last_attempt?.continued !== undefined,
     task,
     attempt,
     session: file,
@@ -56,6 +60,17 @@ export async function promptFor(
       : `The prompt file ${JSON.stringify(name)} is neither in the session's folder nor in the repository.`;
   // A person sees what is missing, and can ask.
   return role?.runner === "human" ? composePrompt({ ...parts, text: why }) : `${NOT_ASKED}${why}\n`;
+}
+
+async function wordsOf(
+  { folder }: Workspace,
+  session: SessionId,
+  id: TaskId,
+  last: LastAttempt,
+  { responses }: Upcoming,
+): Promise<string | undefined> {
+  const fresh = last.run_id ? responses.get(last.run_id) : undefined;
+  return (fresh ?? (await readResponse(join(folder, at.response(session, attemptName(id, last.attempt))))))?.result;
 }
 
 /** Why there was no prompt to make, from what {@link promptFor} made instead; undefined for a prompt. */

@@ -328,6 +328,10 @@ function noteVersions(workspace: Workspace, change: Change): void {
     case "run-started":
     case "run-stopping":
     case "run-ended":
+    case "run-progress":
+    case "spent":
+    case "warning":
+    case "proven":
     case "limit":
     case "breaker":
     case "draining":

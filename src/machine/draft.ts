@@ -1,6 +1,7 @@
 /** A decision in the making: reads the state through the changes already decided, and never touches the state itself. */
 import { parentOf, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import type { Phase, SessionFile } from "../model/session.ts";
+import { NOTHING, type Spent } from "../model/spent.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, Change, Effect, Run } from "../model/transition.ts";
@@ -17,6 +18,9 @@ export class Draft {
   private readonly files = new Map<SessionId, SessionFile | null>();
   private readonly liveRuns = new Map<TaskKey, Run | null>();
   private readonly liveLimits = new Map<string, Instant | null>();
+  private readonly liveWarnings = new Map<string, Instant | null>();
+  private readonly liveProven = new Map<string, boolean>();
+  private spentThen: State["spent"] | undefined;
   private readonly liveBreakers = new Map<string, Breaker>();
   private isDraining: boolean | undefined;
   private readonly state: State;
@@ -130,6 +134,36 @@ export class Draft {
     return changed === null ? undefined : (changed ?? this.state.limits.get(account));
   }
 
+  warning(account: string): Instant | undefined {
+    const changed = this.liveWarnings.get(account);
+    return changed === null ? undefined : (changed ?? this.state.warnings.get(account));
+  }
+
+  isProven(account: string): boolean {
+    return this.liveProven.get(account) ?? this.state.proven.has(account);
+  }
+
+  /** On the latest day on which anything was. */
+  get spent(): State["spent"] {
+    return this.spentThen ?? this.state.spent;
+  }
+
+  /** What the workspace has spent on the day, without the runs that live. */
+  spentOn(day: string): Spent {
+    const latest = this.spent;
+    return latest.day === day ? { usd: latest.usd, tokens: latest.tokens } : NOTHING;
+  }
+
+  /** Tasks of the session that wait for a budget. */
+  overBudget(session: SessionId): Task[] {
+    const ids = new Set(this.base(session)?.index.overBudget);
+    for (const id of this.touched.get(session)?.keys() ?? []) ids.add(id);
+    return [...ids].flatMap((id) => {
+      const task = this.task(session, id);
+      return task?.status === "blocked" && task.execution.over_budget ? [task] : [];
+    });
+  }
+
   breaker(key: string): Breaker {
     return this.liveBreakers.get(key) ?? this.state.breakers.get(key) ?? { state: "closed", failures: [] };
   }
@@ -181,6 +215,20 @@ export class Draft {
       }
       case "run-ended":
         this.liveRuns.set(taskKey(change.session, change.id), null);
+        return;
+      case "run-progress": {
+        const run = this.run(change.session, change.id);
+        if (run) this.liveRuns.set(taskKey(change.session, change.id), { ...run, seen: change.seen });
+        return;
+      }
+      case "spent":
+        this.spentThen = { day: change.day, ...change.spent };
+        return;
+      case "warning":
+        this.liveWarnings.set(change.account, change.until);
+        return;
+      case "proven":
+        this.liveProven.set(change.account, change.proven);
         return;
       case "limit":
         this.liveLimits.set(change.account, change.until);

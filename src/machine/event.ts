@@ -2,7 +2,9 @@
 import type { AttemptEnd, AttemptFacts } from "../model/attempt.ts";
 import type { RunId, SessionId, TaskId } from "../model/ids.ts";
 import type { SessionFile } from "../model/session.ts";
+import type { Spent } from "../model/spent.ts";
 import type { Task } from "../model/task.ts";
+import type { Instant } from "../model/time.ts";
 import type { Actor, StopReason } from "../model/transition.ts";
 
 export type Event =
@@ -19,6 +21,8 @@ export type Event =
   /** The marker files that exist, newest first. */
   | { type: "markers"; present: SessionId[] }
   | { type: "ended"; session: SessionId; id: TaskId; attempt: number; runId: RunId; end: RunEnd }
+  /** What can be seen of a run while it works. */
+  | { type: "progress"; session: SessionId; id: TaskId; runId: RunId; seen: Spent; answered: boolean; warned?: Instant }
   /** A person wrote the response of an attempt. */
   | {
       type: "answered";

@@ -8,6 +8,7 @@
 import { taskKey } from "../model/ids.ts";
 import type { Change, Effect } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
+import { keepBudgets, progressed } from "./budget.ts";
 import { deriveContainers } from "./containers.ts";
 import { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
@@ -27,6 +28,7 @@ export function decide(state: State, events: readonly Event[], policy: Policy, l
   const draft = new Draft(state);
   for (const event of events) react(draft, event, policy, lent);
   deriveContainers(draft);
+  keepBudgets(draft, policy, lent);
   schedule(draft, policy, lent);
   deriveSessions(draft, lent.now);
   return { changes: draft.changes, effects: draft.effects };
@@ -52,6 +54,8 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
       return followMarkers(draft, event.present, policy);
     case "ended":
       return ended(draft, event, policy, lent);
+    case "progress":
+      return progressed(draft, event);
     case "answered":
       return answered(draft, event, policy, lent.now);
     case "repaired":
@@ -113,6 +117,23 @@ function applyOne(state: State, change: Change): void {
     }
     case "run-ended":
       state.runs.delete(taskKey(change.session, change.id));
+      return;
+    case "run-progress": {
+      const key = taskKey(change.session, change.id);
+      const run = state.runs.get(key);
+      if (run) state.runs.set(key, { ...run, seen: change.seen });
+      return;
+    }
+    case "spent":
+      state.spent = { day: change.day, ...change.spent };
+      return;
+    case "warning":
+      if (change.until) state.warnings.set(change.account, change.until);
+      else state.warnings.delete(change.account);
+      return;
+    case "proven":
+      if (change.proven) state.proven.add(change.account);
+      else state.proven.delete(change.account);
       return;
     case "limit":
       if (change.until) state.limits.set(change.account, change.until);

@@ -2,16 +2,27 @@
 import type { Config } from "../config.ts";
 import type { RunId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
-import { parseDuration, type Instant } from "../model/time.ts";
+import type { Allowance } from "../model/spent.ts";
+import { instant, parseDuration, toMs, type Instant } from "../model/time.ts";
 
 /** Durations in milliseconds. */
 export interface Policy {
+  /** Most agents at once; the daemon sets it by what the machine has room for where it is `auto`. */
   concurrency: number;
   maxActiveSessions: number;
   retry: { attempts: number; base: number; rateLimit: number; usageMargin: number; verifyRounds: number };
   breaker: { failures: number; window: number; open: number };
   roles: ReadonlyMap<string, Role>;
   model: string | null;
+  /** Role that tries what another one has given up. */
+  fallbackAgent: string | null;
+  /** Least time between two starts of Claude Code. */
+  stagger: number;
+  /** How long the first agent of an account runs alone until it gets an answer. */
+  probe: number;
+  /** Agents at once of an account that is near its usage limit. */
+  warnedConcurrency: number;
+  budget: { attempt: Allowance; task: Allowance; session: Allowance; day: Allowance };
 }
 
 /** Time, chance and identity, as arguments. */
@@ -20,12 +31,20 @@ export interface Lent {
   /** 0 ≤ x < 1. */
   chance: () => number;
   runId: () => RunId;
+  /** The day it is where the user lives, and when it ends; without it a day of UTC. */
+  day?: { name: string; ends: Instant };
+}
+
+export function today({ now, day }: Lent): { name: string; ends: Instant } {
+  if (day) return day;
+  const name = now.slice(0, 10);
+  return { name, ends: instant(toMs(`${name}T00:00:00.000Z`) + 86_400_000) };
 }
 
 export function policyOf(config: Config, roles: ReadonlyMap<string, Role>): Policy {
   const ms = (text: string) => parseDuration(text) ?? 0;
   return {
-    concurrency: config.concurrency,
+    concurrency: config.concurrency === "auto" ? config.max_concurrency : config.concurrency,
     maxActiveSessions: config.max_active_sessions,
     retry: {
       attempts: config.retry.attempts,
@@ -37,5 +56,15 @@ export function policyOf(config: Config, roles: ReadonlyMap<string, Role>): Poli
     breaker: { failures: config.breaker.failures, window: ms(config.breaker.window), open: ms(config.breaker.open) },
     roles,
     model: config.agent.model,
+    fallbackAgent: config.agent.fallback_agent,
+    stagger: ms(config.agent.stagger),
+    probe: ms(config.agent.probe),
+    warnedConcurrency: config.agent.warned_concurrency,
+    budget: {
+      attempt: { usd: config.budget.attempt_usd, tokens: config.budget.attempt_tokens },
+      task: { usd: config.budget.task_usd, tokens: config.budget.task_tokens },
+      session: { usd: config.budget.session_usd, tokens: config.budget.session_tokens },
+      day: { usd: config.budget.day_usd, tokens: config.budget.day_tokens },
+    },
   };
 }

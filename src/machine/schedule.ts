@@ -5,10 +5,11 @@ import { stateOf, withState, type Task } from "../model/task.ts";
 import { instant, toMs, type Instant } from "../model/time.ts";
 import type { Breaker, Run } from "../model/transition.ts";
 import { begun } from "./attempt.ts";
+import { ACCOUNT, Purse, withoutBudget } from "./budget.ts";
 import { breakerKey, onStart, permits, withoutLostProbe } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import { mayClash, writesOf } from "./overlap.ts";
-import type { Lent, Policy } from "./policy.ts";
+import { today, type Lent, type Policy } from "./policy.ts";
 import { startsBefore } from "./state.ts";
 import { move } from "./steering.ts";
 
@@ -19,6 +20,8 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
     if (at && (!wake || at < wake)) wake = at;
   };
   const live = draft.runs();
+  const purse = new Purse(draft, policy, lent);
+  const account = new Account(draft, policy, lent);
   /** Roles and paths that clash with an agent that lives: what is known of one task holds for all like it. */
   const clashing = new Set<string>();
   for (const [session, task] of inOrder(draft)) {
@@ -45,20 +48,65 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       askPerson(draft, session, task, lent);
       continue;
     }
+    const over = purse.over(session, task);
+    if (over) {
+      draft.add({
+        of: "task",
+        session,
+        id: task.id,
+        from: "pending",
+        to: "blocked",
+        by: "daemon",
+        after: withoutBudget(task, over),
+      });
+      if (over.of === "day") later(today(lent).ends);
+      continue;
+    }
     if (live.length >= policy.concurrency) continue;
     const writes = writesOf(task, role);
     if (live.some((run) => mayClash(run.writes, writes))) {
       clashing.add(claim);
       continue;
     }
-    const blockedUntil = serviceBlocks(draft, role, task, policy, lent.now);
+    const service = serviceBlocks(draft, role, task, policy, lent.now);
+    const blockedUntil = service === undefined && role.runner === "claude" ? account.full(live) : service;
     if (blockedUntil !== undefined) {
       later(blockedUntil);
       continue;
     }
     live.push(start(draft, { session, task, role, writes }, policy, lent));
   }
+  if (draft.sessionIds().some((session) => draft.overBudget(session).some(waitsForTomorrow))) later(today(lent).ends);
   if (wake) draft.act({ do: "wake", at: wake });
+}
+
+const waitsForTomorrow = (task: Task) => task.execution.over_budget?.of === "day";
+
+/** How many agents of one account may run: few near its limit, one until it is known to get answers. */
+class Account {
+  private readonly draft: Draft;
+  private readonly policy: Policy;
+  private readonly lent: Lent;
+
+  constructor(draft: Draft, policy: Policy, lent: Lent) {
+    this.draft = draft;
+    this.policy = policy;
+    this.lent = lent;
+  }
+
+  /** Undefined: one more may start. Otherwise from when on it may be asked again; null when another event decides. */
+  full(live: readonly Run[]): Instant | null | undefined {
+    const { policy, draft } = this;
+    const now = toMs(this.lent.now);
+    const own = live.filter((run) => policy.roles.get(run.role)?.runner === "claude");
+    if (own.length === 0) return undefined;
+    const warned = draft.warning(ACCOUNT);
+    if (warned && toMs(warned) > now && own.length >= policy.warnedConcurrency) return warned;
+    const first = Math.min(...own.map((run) => toMs(run.startedAt)));
+    if (!draft.isProven(ACCOUNT) && first + policy.probe > now) return instant(first + policy.probe);
+    const last = Math.max(...own.map((run) => toMs(run.startedAt)));
+    return last + policy.stagger > now ? instant(last + policy.stagger) : undefined;
+  }
 }
 
 /** Ready tasks of all active sessions, in starting order. */
@@ -83,7 +131,7 @@ function* inOrder(draft: Draft): Generator<[SessionId, Task]> {
 /** Undefined: may start. Otherwise from when on it may be asked again; null when another event decides. */
 function serviceBlocks(draft: Draft, role: Role, task: Task, policy: Policy, now: Instant): Instant | null | undefined {
   if (role.runner === "claude") {
-    const limit = draft.limit("claude");
+    const limit = draft.limit(ACCOUNT);
     if (limit && toMs(limit) > toMs(now)) return limit;
   }
   const key = breakerKey(role, task, policy);

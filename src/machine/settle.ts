@@ -1,17 +1,16 @@
 /** What follows when an agent has ended. SPEC sections 3.4 and 9. */
 import type { AttemptFacts } from "../model/attempt.ts";
 import { taskKey, type SessionId } from "../model/ids.ts";
-import { withExecution, type LastAttempt, type Task, type TaskState } from "../model/task.ts";
+import { NOTHING, plus, spentBy } from "../model/spent.ts";
+import { withExecution, type BlockedReason, type LastAttempt, type Task, type TaskState } from "../model/task.ts";
 import { toMs } from "../model/time.ts";
 import type { Run } from "../model/transition.ts";
 import { breakerKeyOf, onFailure, onSuccess } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import type { Event, RunEnd } from "./event.ts";
-import type { Lent, Policy } from "./policy.ts";
+import { ACCOUNT, Purse, turnsOf } from "./budget.ts";
+import { today, type Lent, type Policy } from "./policy.ts";
 import { afterFailure, countsForBreaker, limitEnds } from "./retry.ts";
-
-/** Every attempt's account, until there are several. */
-const ACCOUNT = "claude";
 
 export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, policy: Policy, lent: Lent): void {
   const { session, id, attempt, runId } = event;
@@ -19,7 +18,7 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   // Late news of an older attempt is nothing.
   if (!run || run.runId !== runId) return;
   draft.add({ of: "run-ended", session, id });
-  charge(draft, session, event.end);
+  charge(draft, session, event.end, lent);
   followBreaker(draft, run, event.end, policy, lent);
 
   const task = draft.task(session, id);
@@ -31,7 +30,14 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
     draft.add({ of: "task-edit", session, id, by: "daemon", fields: ["execution.last_attempt"], after });
     return;
   }
-  const { settled, state } = settle(withLast(task, last, event.end, lent), event.end, policy, lent);
+  const charged = withLast(task, last, event.end, lent);
+  const over = overAfter(draft, { session, task: charged, end: event.end }, policy, lent);
+  const { settled, state } = over
+    ? {
+        settled: withExecution(charged, { over_budget: over }),
+        state: { status: "blocked", reason: "budget" } as const,
+      }
+    : settle(charged, event.end, policy, lent);
   const facts = event.end.kind === "finished" ? event.end.end : event.end.facts;
   draft.add({
     of: "task",
@@ -46,14 +52,29 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   });
 }
 
+/** The budget that this attempt was ended for, or ended by itself for. */
+function overAfter(
+  draft: Draft,
+  { session, task, end }: { session: SessionId; task: Task; end: RunEnd },
+  policy: Policy,
+  lent: Lent,
+): Task["execution"]["over_budget"] {
+  const purse = new Purse(draft, policy, lent);
+  if (end.kind === "stopped")
+    return end.why === "budget" ? (purse.overAttempt(spentBy(end.facts)) ?? purse.over(session, task)) : undefined;
+  if (end.end.outcome === "success" || end.end.error.class !== "budget") return undefined;
+  const turns = turnsOf(task, policy);
+  if (turns !== undefined && (end.end.turns ?? 0) >= turns) return { of: "attempt", unit: "turns", limit: turns };
+  return purse.overAttempt(spentBy(end.end)) ?? purse.over(session, task);
+}
+
 function settle(task: Task, end: RunEnd, policy: Policy, lent: Lent): { settled: Task; state: TaskState } {
   if (end.kind === "stopped") {
     // Stopped by the daemon for its own reasons: the attempt does not count.
     if (end.why !== "timeout" && end.why !== "stalled") {
       return { settled: uncounted(task), state: { status: "pending" } };
     }
-    const message = end.why === "timeout" ? "The time limit was reached." : "It was silent for too long.";
-    return failed(task, { class: end.why, message }, policy, lent);
+    return failed(task, { class: end.why, message: STOPPED[end.why] }, policy, lent);
   }
   if (end.end.outcome === "success") {
     const settled = withExecution(task, { failures: undefined });
@@ -72,24 +93,46 @@ function failed(
   lent: Lent,
 ): { settled: Task; state: TaskState } {
   const verdict = afterFailure(task, error, policy, lent);
+  const other = verdict.state.status === "blocked" ? fallbackFor(task, verdict.state.reason, policy) : undefined;
+  if (other) return { settled: handedTo(other, task), state: { status: "pending" } };
   const counted = withExecution(task, { failures: verdict.failures || undefined });
   return { settled: verdict.counts ? counted : uncounted(counted), state: verdict.state };
+}
+
+/** The role that tries next what this one has given up; one that was tried already is not asked again. */
+function fallbackFor(task: Task, reason: BlockedReason, { roles, fallbackAgent }: Policy): string | undefined {
+  const other = task.execution.fallback_agent ?? fallbackAgent;
+  if (!other || other === task.agent || !roles.has(other) || task.execution.fell_back_from) return undefined;
+  return reason === "budget" || reason === "conflict" ? undefined : other;
+}
+
+function handedTo(other: string, task: Task): Task {
+  const last = task.execution.last_attempt;
+  return withExecution(
+    { ...task, agent: other },
+    {
+      failures: undefined,
+      fell_back_from: task.agent,
+      // What another role said is no conversation of this one.
+      last_attempt: last && { ...last, agent_session: null },
+    },
+  );
 }
 
 function withLast(task: Task, last: LastAttempt, end: RunEnd, lent: Lent): Task {
   const facts = end.kind === "finished" ? end.end : end.facts;
   const outcome = end.kind === "stopped" ? "stopped" : end.end.outcome;
   const stopError =
-    end.kind === "stopped" && (end.why === "timeout" || end.why === "stalled")
-      ? {
-          class: end.why,
-          message: end.why === "timeout" ? "The time limit was reached." : "It was silent for too long.",
-        }
+    end.kind === "stopped" && (end.why === "timeout" || end.why === "stalled" || end.why === "budget")
+      ? { class: end.why, message: STOPPED[end.why] }
       : null;
+  const spent = spentBy(facts);
+  const sum = plus(task.execution.spent ?? NOTHING, spent);
   return withExecution(task, {
+    ...(sum.usd + sum.tokens > 0 ? { spent: sum } : {}),
     last_attempt: {
       ...last,
-      agent_session: facts.agent_session ?? last.agent_session ?? null,
+      agent_session: facts.agent_session ?? (isGone(end) ? null : (last.agent_session ?? null)),
       ended_at: lent.now,
       outcome,
       error: end.kind === "finished" && end.end.outcome === "failure" ? end.end.error : stopError,
@@ -101,6 +144,17 @@ function withLast(task: Task, last: LastAttempt, end: RunEnd, lent: Lent): Task 
     },
   });
 }
+
+/** A conversation that cannot be continued: nothing was said in it, for a reason of its own. */
+function isGone(end: RunEnd): boolean {
+  return end.kind === "finished" && end.end.outcome === "failure" && end.end.error.class === "unknown";
+}
+
+const STOPPED = {
+  timeout: "The time limit was reached.",
+  stalled: "It was silent for too long.",
+  budget: "A budget was used up.",
+};
 
 function uncounted(task: Task): Task {
   return withExecution(task, { attempts: Math.max(0, task.execution.attempts - 1) });
@@ -122,13 +176,24 @@ function factsOf(facts: AttemptFacts): Partial<AttemptFacts> {
   return { agent_session, model, cost_usd };
 }
 
-/** What it cost is the session's, whatever became of it. */
-function charge(draft: Draft, session: SessionId, end: RunEnd): void {
-  const facts = end.kind === "finished" ? end.end : end.facts;
+/** What it cost is the session's and the day's, whatever became of it. */
+function charge(draft: Draft, session: SessionId, end: RunEnd, lent: Lent): void {
+  const spent = spentBy(end.kind === "finished" ? end.end : end.facts);
+  if (spent.usd + spent.tokens === 0) return;
+  const day = today(lent).name;
+  draft.add({ of: "spent", day, spent: plus(draft.spentOn(day), spent) });
   const file = draft.session(session);
-  if (!file || !facts.cost_usd) return;
-  const cost_usd = Math.round(((file.cost_usd ?? 0) + facts.cost_usd) * 1e6) / 1e6;
-  draft.add({ of: "session-file", session, after: { ...file, cost_usd } });
+  if (!file) return;
+  const sum = plus({ usd: file.cost_usd ?? 0, tokens: file.tokens ?? 0 }, spent);
+  draft.add({
+    of: "session-file",
+    session,
+    after: {
+      ...file,
+      ...(sum.usd > 0 ? { cost_usd: sum.usd } : {}),
+      ...(sum.tokens > 0 ? { tokens: sum.tokens } : {}),
+    },
+  });
 }
 
 function followBreaker(draft: Draft, run: Run, end: RunEnd, policy: Policy, lent: Lent): void {
@@ -136,6 +201,8 @@ function followBreaker(draft: Draft, run: Run, end: RunEnd, policy: Policy, lent
     const until = limitEnds(end.end.error, policy, lent);
     const before = draft.limit(ACCOUNT);
     if (!before || toMs(until) > toMs(before)) draft.add({ of: "limit", account: ACCOUNT, until });
+    // After it one agent finds out whether it is over.
+    if (draft.isProven(ACCOUNT)) draft.add({ of: "proven", account: ACCOUNT, proven: false });
   }
   const key = breakerKeyOf(run);
   if (!key) return;

@@ -1,6 +1,7 @@
 /** All that decisions are made from, and the indexes that make them cheap with ten thousand tasks. */
 import { compareTaskIds, parentOf, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import type { Phase, SessionFile } from "../model/session.ts";
+import { NOTHING, type Spent } from "../model/spent.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, Run } from "../model/transition.ts";
@@ -11,6 +12,12 @@ export interface State {
   runs: Map<TaskKey, Run>;
   /** Accounts at their usage limit, and until when. */
   limits: Map<string, Instant>;
+  /** Accounts near their usage limit, and until when. */
+  warnings: Map<string, Instant>;
+  /** Accounts that are known to get answers. */
+  proven: Set<string>;
+  /** What was spent on the latest day on which anything was. */
+  spent: { day: string } & Spent;
   breakers: Map<string, Breaker>;
   /** The daemon is about to stop: nothing new starts. */
   draining: boolean;
@@ -30,12 +37,23 @@ export interface Index {
   ready: TaskId[];
   /** Pending tasks with a `next_attempt_at`. */
   waiting: Set<TaskId>;
+  /** Tasks that are blocked until a budget is raised. */
+  overBudget: Set<TaskId>;
   /** How many tasks are not done yet, by phase. */
   open: Record<Phase, number>;
 }
 
 export function emptyState(): State {
-  return { sessions: new Map(), runs: new Map(), limits: new Map(), breakers: new Map(), draining: false };
+  return {
+    sessions: new Map(),
+    runs: new Map(),
+    limits: new Map(),
+    warnings: new Map(),
+    proven: new Set(),
+    spent: { day: "", ...NOTHING },
+    breakers: new Map(),
+    draining: false,
+  };
 }
 
 export function emptySession(file: SessionFile): Session {
@@ -43,7 +61,7 @@ export function emptySession(file: SessionFile): Session {
   return {
     file,
     tasks: new Map(),
-    index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set(), open },
+    index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set(), overBudget: new Set(), open },
   };
 }
 
@@ -99,6 +117,7 @@ export function setTask(session: Session, id: TaskId, task: Task | null): void {
   if (old) {
     removeReady(session, old);
     index.waiting.delete(id);
+    index.overBudget.delete(id);
     for (const dependency of old.relations.dependencies) index.dependents.get(dependency)?.delete(id);
     if (parent) index.children.get(parent)?.delete(id);
     if (isOpen(old)) index.open[phaseOfTask(old)]--;
@@ -109,6 +128,7 @@ export function setTask(session: Session, id: TaskId, task: Task | null): void {
     if (parent) addTo(index.children, parent, id);
     if (isOpen(task)) index.open[phaseOfTask(task)]++;
     if (task.status === "pending" && task.execution.next_attempt_at) index.waiting.add(id);
+    if (task.status === "blocked" && task.execution.over_budget) index.overBudget.add(id);
     if (isReady(task, (other) => tasks.get(other))) insertReady(session, task);
   } else {
     tasks.delete(id);

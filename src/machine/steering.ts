@@ -153,7 +153,11 @@ function approvalOf(before: Task, edited: Task): TaskState | undefined {
 /** A task that a person queues again starts with a clean count, and asks for its approval anew if that is not given here. */
 function afresh(before: Task, edited: Task): Task {
   const given = edited.execution.approved === true && before.execution.approved !== true;
-  return withExecution(edited, { failures: undefined, ...(given ? {} : { approved: undefined }) });
+  return withExecution(edited, {
+    failures: undefined,
+    fell_back_from: undefined,
+    ...(given ? {} : { approved: undefined }),
+  });
 }
 
 /** Relations that follow from the id, whatever the file says: its parent, and that a subtask has no subtasks. */

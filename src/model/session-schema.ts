@@ -25,6 +25,8 @@ export const SessionSchema = Type.Object(
     updated_at: Type.Optional(Type.String()),
     branch: Type.Optional(Type.Union([Type.String(), Type.Null()])),
     budget_usd: Type.Optional(Type.Union([Type.Number({ exclusiveMinimum: 0 }), Type.Null()])),
+    budget_tokens: Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()])),
+    tokens: Type.Optional(Type.Integer({ minimum: 0, description: "Tokens that its attempts used so far." })),
     cost_usd: Type.Optional(Type.Number({ minimum: 0, description: "What its attempts cost so far, at list prices." })),
   },
   { $id: "session.schema.json", title: "Coxswain session", description: "workflow-session.json of a session." },

@@ -25,6 +25,7 @@ export const BLOCKED_REASONS = [
   "rejected",
   "cancelled",
 ] as const;
+const BUDGETS = ["attempt", "task", "session", "day"] as const;
 export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
 
 const text = (description: string) => Type.String({ description });
@@ -69,6 +70,12 @@ const lastAttempt = Type.Object(
     attempt: Type.Integer({ minimum: 1 }),
     run_id: Type.Union([Type.String(), Type.Null()]),
     agent_session: optional(Type.Union([Type.String(), Type.Null()])),
+    continued: optional(
+      Type.Integer({
+        minimum: 0,
+        description: "It goes on in the conversation of an earlier attempt that broke off, so many times by now.",
+      }),
+    ),
     started_at: Type.String(),
     ended_at: optional(Type.Union([Type.String(), Type.Null()])),
     outcome: optional(
@@ -117,8 +124,15 @@ const execution = Type.Object(
     model: optional(text("Model for this task.")),
     effort: optional(text("Reasoning effort for this task, as Claude Code names it.")),
     budget_usd: optional(
-      Type.Number({ exclusiveMinimum: 0, description: "Most that one attempt may cost, in US dollars." }),
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "Most that the task may cost, all its attempts together, in US dollars.",
+      }),
     ),
+    budget_tokens: optional(
+      Type.Integer({ minimum: 1, description: "Most tokens that the task may use, all its attempts together." }),
+    ),
+    fallback_agent: optional(text("Role that tries it when the first has given up.")),
     max_turns: optional(Type.Integer({ minimum: 1, description: "Most turns of one attempt." })),
     priority: optional(Type.Number({ description: "Higher starts first; default 0." })),
     isolation: optional(oneOf(["worktree", "none"], "Where the attempt works.")),
@@ -146,6 +160,23 @@ const execution = Type.Object(
     ),
     attempts: Type.Integer({ minimum: 0, default: 0, description: "Attempts made. Set by Coxswain." }),
     last_attempt: Type.Union([lastAttempt, Type.Null()], { default: null }),
+    spent: optional(
+      Type.Object(
+        { usd: Type.Number({ minimum: 0 }), tokens: Type.Integer({ minimum: 0 }) },
+        { description: "What all its attempts have cost so far, at list prices. Set by Coxswain." },
+      ),
+    ),
+    fell_back_from: optional(text("The role that gave it up before. Set by Coxswain.")),
+    over_budget: optional(
+      Type.Object(
+        {
+          of: oneOf(BUDGETS, "Whose budget is used up."),
+          unit: oneOf(["usd", "tokens", "turns"], "What was counted."),
+          limit: Type.Number({ description: "It was so much: a higher one releases the task." }),
+        },
+        { description: "The budget that a task blocked by `budget` waits for. Set by Coxswain." },
+      ),
+    ),
     failures: optional(
       Type.Integer({
         minimum: 0,

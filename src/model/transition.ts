@@ -2,6 +2,7 @@
 import type { AttemptFacts } from "./attempt.ts";
 import type { RunId, SessionId, TaskId } from "./ids.ts";
 import type { SessionFile, SessionStatus } from "./session.ts";
+import type { Spent } from "./spent.ts";
 import type { Status, Task } from "./task.ts";
 import type { Instant } from "./time.ts";
 
@@ -42,13 +43,21 @@ export type Bookkeeping =
   | { of: "run-started"; run: Run }
   | { of: "run-stopping"; session: SessionId; id: TaskId; why: StopReason }
   | { of: "run-ended"; session: SessionId; id: TaskId }
+  /** What a run has used so far. */
+  | { of: "run-progress"; session: SessionId; id: TaskId; seen: Spent }
+  /** What the whole workspace has spent on that day. */
+  | { of: "spent"; day: string; spent: Spent }
   | { of: "limit"; account: string; until: Instant | null }
+  /** An account is near its limit: until then few agents run at once. */
+  | { of: "warning"; account: string; until: Instant | null }
+  /** Whether an agent of this account was seen to get answers since the daemon began, or since its last limit. */
+  | { of: "proven"; account: string; proven: boolean }
   | { of: "breaker"; key: string; breaker: Breaker }
   | { of: "draining"; draining: boolean };
 
 export type Change = Transition | Bookkeeping;
 
-export type StopReason = "cancelled" | "requeued" | "deleted" | "timeout" | "stalled" | "shutdown";
+export type StopReason = "cancelled" | "requeued" | "deleted" | "timeout" | "stalled" | "budget" | "shutdown";
 
 /** An agent that lives, or may live. */
 export interface Run {
@@ -62,6 +71,8 @@ export interface Run {
   /** What it may write, for keeping others away: declared paths; `any` when none are declared; `none`. */
   writes: string[] | "any" | "none";
   stopping?: StopReason;
+  /** What it has used so far, as far as its output tells. */
+  seen?: Spent;
 }
 
 /** Circuit breaker of one role and model; failure times are kept while they count. */

@@ -71,12 +71,28 @@ const retryAfter =
     `${first}, then ${retry(task, around)}`;
 const look: Mend = (task, around) => `${command("logs", task, around)}, then ${retry(task, around)}`;
 
+/** A higher limit releases the task by itself. */
+function raise(task: Task, around: Surroundings): string {
+  const over = task.execution.over_budget;
+  if (!over) return retryAfter("raise `execution.budget_usd`")(task, around);
+  const { of, unit, limit } = over;
+  const most = unit === "usd" ? `$${limit}` : `${limit} ${unit}`;
+  if (unit === "turns") return `raise \`execution.max_turns\` above ${limit}: it then goes on by itself`;
+  const where = {
+    attempt: `\`budget.attempt_${unit}\` in config.yaml`,
+    task: `\`execution.budget_${unit}\``,
+    session: `\`budget_${unit}\` in workflow-session.json, or \`budget.session_${unit}\` in config.yaml`,
+    day: `\`budget.day_${unit}\` in config.yaml, or wait for tomorrow`,
+  }[of];
+  return `the ${of}'s ${most} ${unit === "usd" ? "is" : "are"} used up: raise ${where}; it then goes on by itself`;
+}
+
 /** Null: it waits for a person, nothing is wrong. */
 const MENDING: Record<BlockedReason, Mend | null> = {
   failed: look,
   stalled: look,
   timeout: retryAfter("give it more `execution.timeout`"),
-  budget: retryAfter("raise `execution.budget_usd`"),
+  budget: raise,
   verify: look,
   conflict: (task, around) => {
     const { branch } = task.execution;

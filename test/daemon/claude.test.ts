@@ -1,100 +1,12 @@
 /** The whole of it with the real Claude Code: a file is dropped, the agent works, git remembers. */
 import assert from "node:assert/strict";
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test, type TestContext } from "node:test";
-import type { ResponseFile } from "../../src/model/attempt.ts";
-import type { Task } from "../../src/model/task.ts";
-import { installedClaude, newPlace, until, userEnvironment, type Place } from "../support/claude-attempt.ts";
-import {
-  hang,
-  httpError,
-  startMessagesApi,
-  text,
-  toolUse,
-  usageLimit,
-  type MessagesApi,
-  type Script,
-} from "../support/messages-api.ts";
-
-const claude = installedClaude();
-const skip = claude ? false : "there is no Claude Code package for this platform";
-
-interface Scene {
-  place: Place;
-  api: MessagesApi;
-  env: NodeJS.ProcessEnv;
-  workspace: string;
-  daemon: () => ChildProcess;
-  task: (id: string) => Task;
-  response: (name: string) => ResponseFile;
-}
-
-/** A repository with one active session, a daemon that is not started yet, and a scripted service. */
-async function scene(
-  t: TestContext,
-  script: Script,
-  more: { config?: string; env?: NodeJS.ProcessEnv } = {},
-): Promise<Scene> {
-  const place = await newPlace();
-  const api = await startMessagesApi(script);
-  const daemons: ChildProcess[] = [];
-  t.after(async () => {
-    for (const daemon of daemons) {
-      if (daemon.exitCode !== null || daemon.signalCode !== null) continue;
-      const ended = new Promise((resolve) => daemon.once("exit", resolve));
-      daemon.kill("SIGUSR2");
-      await ended;
-    }
-    await api.close();
-    await place.remove();
-  });
-  const env = { ...userEnvironment(place, api.url), ...more.env };
-  const git = (...args: string[]) =>
-    execFileSync("git", ["-c", "user.name=Ada", "-c", "user.email=ada@localhost", ...args], { cwd: place.cwd, env });
-  git("init", "-q");
-  writeFileSync(join(place.cwd, "CLAUDE.md"), "Always answer in verse.\n");
-  git("add", ".");
-  git("commit", "-qm", "begin");
-  const workspace = join(place.cwd, ".workflow");
-  mkdirSync(join(workspace, "WFS-real", ".task"), { recursive: true });
-  mkdirSync(join(workspace, "inbox"));
-  writeFileSync(join(workspace, ".active-WFS-real"), "");
-  writeFileSync(
-    join(workspace, "config.yaml"),
-    `agent:\n  claude: ${JSON.stringify(claude ?? "claude")}\n${more.config ?? ""}`,
-  );
-  const read = (path: string) => JSON.parse(readFileSync(join(workspace, "WFS-real", path), "utf8")) as unknown;
-  return {
-    place,
-    api,
-    env,
-    workspace,
-    daemon: () => {
-      const main = join(import.meta.dirname, "..", "support", "daemon-main.ts");
-      const child = spawn(process.execPath, [main, place.cwd], { env, stdio: ["pipe", "ignore", "ignore"] });
-      daemons.push(child);
-      return child;
-    },
-    task: (id) => read(`.task/${id}.json`) as Task,
-    response: (name) => read(`responses/${name}.json`) as ResponseFile,
-  };
-}
-
-const statusIs = (at: Scene, id: string, status: Task["status"]) => () =>
-  existsSync(join(at.workspace, "WFS-real", ".task", `${id}.json`)) && at.task(id).status === status;
-
-/** Processes that carry a run's marker: none may be left. */
-function marked(runId: string): number {
-  return readdirSync("/proc").filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, "utf8").includes(`COX_RUN_ID=${runId}`);
-    } catch {
-      return false;
-    }
-  }).length;
-}
+import { after, before, test } from "node:test";
+import { until } from "../support/claude-attempt.ts";
+import { marked, scene, skip, statusIs } from "../support/claude-scene.ts";
+import { hang, httpError, text, toolUse, usageLimit, type Script } from "../support/messages-api.ts";
 
 let leftover: string | undefined;
 before(() => (leftover = process.env["ANTHROPIC_API_KEY"]));

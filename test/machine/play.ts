@@ -28,7 +28,8 @@ export const ROLES: ReadonlyMap<string, Role> = new Map(
     { ...claude("scripted"), runner: "scripted" as const },
   ].map((role) => [role.name, role]),
 );
-export const POLICY: Policy = policyOf(defaults(), ROLES);
+/** Agents start as soon as they can: how their starts are spread is told where it counts. */
+export const POLICY: Policy = { ...policyOf(defaults(), ROLES), stagger: 0, probe: 0 };
 
 /** What happens next: events (together, if several), or what they are once the state is known. */
 type Step = Event | Event[] | ((state: State) => Event | Event[]) | { wait: number; next: Step };

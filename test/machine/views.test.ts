@@ -568,19 +568,23 @@ test("figures of an older answer are not taken for those of the latest attempt",
   assert.match(page, /\*\*Time\*\*: 500ms\n- \*\*Cost\*\*: \$0\.0100 at list prices\n/);
 });
 
-test("ten thousand tasks are listed at once", () => {
-  const tasks = Array.from({ length: 10_000 }, (_, n) =>
+test("a list of ten thousand tasks takes about ten times as long as one of a thousand", () => {
+  const many = Array.from({ length: 10_000 }, (_, n) =>
     task(`impl-${n + 1}`, {
       title: n % 3 === 0 ? `Fix [case ${n}] of \`parse_all\`` : `Add part ${n}`,
       status: n % 4 === 0 ? "completed" : "pending",
       dependencies: n > 0 ? [`impl-${n}`] : [],
     }),
   ).toReversed();
-  let best = Infinity;
-  for (let round = 0; round < 20; round++) {
-    const started = performance.now();
-    todo(tasks);
-    best = Math.min(best, performance.now() - started);
-  }
-  assert.ok(best < 60, `${best.toFixed(1)} ms`);
+  const best = (tasks: Task[]) => {
+    let shortest = Infinity;
+    for (let round = 0; round < 10; round++) {
+      const began = performance.now();
+      todo(tasks);
+      shortest = Math.min(shortest, performance.now() - began);
+    }
+    return shortest;
+  };
+  const growth = best(many) / best(many.slice(-1000));
+  assert.ok(growth < 40, `${growth.toFixed(1)} times`);
 });

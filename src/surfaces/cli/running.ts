@@ -41,10 +41,16 @@ export function runningOf(folder: string, task: TaskOnDisk, whole: Task, now: nu
     started_at: started,
     running_ms: started ? Math.max(0, now - toMs(started)) : null,
     turns: number("turns"),
-    cost_usd: number("costUsd"),
+    cost_usd: number("costUsd") ?? estimate(progress["spent"]),
     doing: text("doing"),
     limited_until: text("limitedUntil"),
   };
+}
+
+/** What its messages have cost so far: it says so itself only when it has ended. */
+function estimate(spent: unknown): number | null {
+  const usd = isObject(spent) ? spent["usd"] : undefined;
+  return typeof usd === "number" && usd > 0 ? usd : null;
 }
 
 /** An empty object when there is no such file, or it cannot be read. */
