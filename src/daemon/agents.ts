@@ -285,9 +285,15 @@ export class Agents {
     live.timers.push(setTimeout(() => void stop("timeout"), Math.min(left, 2 ** 31 - 1)));
     live.timers.push(setInterval(() => void look(live, stop).then(() => this.tellProgress(live)), FOLLOW_MS));
     const silence = () => parseDuration(this.workspace.config.agent.silence) ?? 0;
-    live.timers.push(watchSilence(live, silence, stop));
+    live.timers.push(watchSilence(live, silence, { warn: (ms) => this.sayQuiet(run, ms, silence()), stop }));
     live.process = process;
     void process.ended.then(() => this.ended(live));
+  }
+
+  private sayQuiet({ session, id, attempt }: Run, silentMs: number, limitMs: number): void {
+    const name = `${session} ${attemptName(id, attempt)}`;
+    const text = `${name} has written nothing and used no CPU for ${formatDuration(silentMs)}: it is stopped after ${formatDuration(limitMs)}`;
+    this.workspace.log.say("warn", text);
   }
 
   private tellProgress(live: Live): void {

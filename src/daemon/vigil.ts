@@ -7,7 +7,7 @@ import { capOutput, tail } from "../agent/process.ts";
 import type { StopReason } from "../model/transition.ts";
 import type { Live } from "./live.ts";
 
-const SILENCE_CHECK_MS = 5000;
+const LONGEST_BETWEEN_LOOKS_MS = 5000;
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
 /** What is new in its output, for `cox status`; and no more of it than a disk can bear. */
@@ -24,14 +24,16 @@ export async function look(live: Live, stop: (why: StopReason) => Promise<void>)
   if (capped.over) await stop("stalled");
 }
 
-/** No output and no CPU in all its processes for the set time. */
+/** No output and no CPU in all its processes: `warn` hears of it once after half of the set time, then it is stopped. */
 export function watchSilence(
   live: Live,
   limitMs: () => number,
-  stop: (why: StopReason) => Promise<void>,
+  tell: { warn: (silentMs: number) => void; stop: (why: StopReason) => Promise<void> },
 ): NodeJS.Timeout {
-  let lastSign = Date.now();
+  // Not the clock on the wall: a machine that slept was silent as a whole.
+  let lastSign = performance.now();
   let before = "";
+  let warned = false;
   return setInterval(() => {
     void (async () => {
       const sizes = await Promise.all(
@@ -44,9 +46,16 @@ export function watchSilence(
       );
       const ticks = await cpuTicks(await withMarker(live.run.runId));
       const now = `${sizes.join(" ")} ${ticks}`;
-      if (now !== before) lastSign = Date.now();
+      if (now !== before) {
+        lastSign = performance.now();
+        warned = false;
+      }
       before = now;
-      if (Date.now() - lastSign > limitMs()) await stop("stalled");
+      const silent = performance.now() - lastSign;
+      if (silent > limitMs()) return tell.stop("stalled");
+      if (silent <= limitMs() / 2 || warned) return;
+      warned = true;
+      tell.warn(silent);
     })().catch(() => {});
-  }, SILENCE_CHECK_MS);
+  }, Math.min(LONGEST_BETWEEN_LOOKS_MS, Math.max(250, limitMs() / 5)));
 }

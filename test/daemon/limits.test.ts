@@ -1,6 +1,6 @@
 /** Waiting: for the reset of a usage limit, and between attempts; also across a restart. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { assertRanOnce, assertWhole, killDaemon, NOTES, ran } from "../support/survival.ts";
@@ -86,4 +86,27 @@ test("a breaker that is open stays open after a restart", async (t) => {
   assert.ok(waited > 2500, `${waited} ms`);
   assertRanOnce(shop);
   await assertWhole(shop);
+});
+
+test("an agent that says and does nothing is warned of, stopped, tried once more, and then blocked", async (t) => {
+  const shop = await workshop(t, { env: { COX_AGENT_SILENCE: "1500ms" } });
+  shop.command("impl-1", `${NOTES}; sleep 300`);
+  const task = await shop.becomes("impl-1", "blocked");
+  assert.equal(task.execution.reason, "stalled");
+  assert.equal(task.execution.attempts, 2);
+  assert.equal(task.execution.last_attempt?.error?.class, "stalled");
+  const logs = shop.at(".run", "log");
+  const log = readdirSync(logs)
+    .map((name) => readFileSync(join(logs, name), "utf8"))
+    .join("");
+  assert.match(log, /impl-1-a1 has written nothing and used no CPU for \d/);
+  await assertWhole(shop);
+});
+
+test("an agent that computes in silence is left alone", async (t) => {
+  const shop = await workshop(t, { env: { COX_AGENT_SILENCE: "1s" } });
+  // Its processor time is what tells it from one that hangs.
+  shop.command("impl-1", `end=$(($(date +%s) + 4)); while [ $(date +%s) -lt $end ]; do :; done`);
+  const task = await shop.becomes("impl-1", "completed");
+  assert.equal(task.execution.attempts, 1);
 });
