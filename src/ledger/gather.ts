@@ -25,9 +25,9 @@ export function smallOnes(packs: readonly OwnPack[]): OwnPack[] {
 }
 
 /**
- * Makes one pack of these, and removes them once it is there to stay. Resolves with it; with undefined if git could not
- * make it, and then all is as before. It is made aside: a pack that could be seen before its `.keep` would be deleted by
- * a `git gc` that had listed it, after that gc had left out what the small, kept ones hold.
+ * Makes one pack of these, which may go then. Resolves with it; with undefined if git could not make it, and then all is
+ * as before. It is made aside: a pack that could be seen before its `.keep` would be deleted by a `git gc` that had listed
+ * it, after that gc had left out what the small, kept ones hold.
  */
 export async function gatherPacks(
   gitDir: string,
@@ -45,9 +45,7 @@ export async function gatherPacks(
     const made = await git(args, { cwd: gitDir, gitDir, config, input, signal });
     const name = made.stdout.toString().trim();
     if (made.code !== 0 || !/^[0-9a-f]{40,64}$/.test(name)) return undefined;
-    const whole = await files.bring(name, aside);
-    for (const old of packs) if (old.name !== name) await files.remove(old.name);
-    return whole;
+    return await files.bring(name, aside);
   } finally {
     await rm(aside, { recursive: true, force: true });
   }

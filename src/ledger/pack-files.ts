@@ -4,11 +4,16 @@
  * `gc.autoPackLimit`. The `.keep` says whose it is.
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder } from "./durable.ts";
-import type { Pack } from "./pack.ts";
+import type { ObjectFormat, Pack } from "./pack.ts";
+import { PackNames } from "./pack-names.ts";
+import { isGcInTheWay } from "./user-gc.ts";
+
+/** Git looks at the packs some milliseconds after it has written `gc.pid`: so many are gone before. */
+const REMOVED_AT_ONCE = 20;
 
 /** Not `tmp_…`, which git's own housekeeping deletes under our hands; not ending in what git would open. */
 const TEMPORARY = "cox_tmp_";
@@ -20,41 +25,100 @@ export interface OwnPack {
 
 export class PackFiles {
   private readonly folder: string;
+  private readonly gitDir: string;
   private readonly ref: string;
   private readonly durable: boolean;
+  private readonly names: PackNames;
+  /** What a larger one holds as well, or nothing names. */
+  private retired: string[] = [];
 
-  constructor(options: { gitDir: string; ref: string; durability: "full" | "process" }) {
+  constructor(options: { gitDir: string; ref: string; durability: "full" | "process"; format: ObjectFormat }) {
+    this.gitDir = options.gitDir;
     this.folder = join(options.gitDir, "objects/pack");
     this.ref = options.ref;
     this.durable = options.durability === "full";
+    this.names = new PackNames({
+      gitDir: options.gitDir,
+      length: options.format === "sha1" ? 40 : 64,
+      make: async (name) => {
+        await this.mark(name);
+        await write(this.path(name, "pack"), [], "new", 0o600);
+      },
+      remove: (name) => this.remove(name),
+    });
   }
 
-  /** Resolves when the pack can be read and, with `full`, lasts. Throws errno errors; then nothing of it is left. */
-  async put({ name, pack, index }: Pack): Promise<OwnPack> {
-    const staged = [pack, index].map((content) => ({ content, at: join(this.folder, TEMPORARY + randomUUID()) }));
+  /**
+   * Resolves when the pack can be read and, with `full`, lasts. Throws errno errors; then nothing of it is left.
+   * Beside a gc it takes the longer, the more packs there are already.
+   */
+  async put({ pack, index }: Pack, others: number): Promise<OwnPack> {
+    const staged = join(this.folder, TEMPORARY + randomUUID());
+    if (!existsSync(this.folder)) mkdirSync(this.folder, { recursive: true });
+    const taken = await this.names.take(true);
+    const { name } = taken;
     try {
-      if (!existsSync(this.folder)) mkdirSync(this.folder, { recursive: true });
-      const works = [this.mark(name), ...staged.map(({ at, content }) => write(at, content))];
+      const works = [write(this.path(name, "pack"), pack, "over"), write(staged, index, "new")];
       for (const end of await Promise.allSettled(works)) if (end.status === "rejected") throw end.reason;
-      renameSync(staged[0]?.at ?? "", this.path(name, "pack"));
-      renameSync(staged[1]?.at ?? "", this.path(name, "idx"));
+      await this.names.ripen(taken, others + this.retired.length);
+      renameSync(staged, this.path(name, "idx"));
       if (this.durable) await syncFolder(this.folder);
       return { name, bytes: pack.reduce((sum, { length }) => sum + length, 0) };
     } catch (error) {
-      await Promise.all(staged.map(({ at }) => rm(at, { force: true }).catch(() => {})));
+      await rm(staged, { force: true }).catch(() => {});
       await this.remove(name).catch(() => {});
       throw error;
     }
   }
 
-  /** A pack that git made in another folder, synced. */
-  async bring(name: string, from: string): Promise<OwnPack> {
-    await this.mark(name);
-    for (const kind of ["pack", "idx"]) await rename(join(from, `pack-${name}.${kind}`), this.path(name, kind));
+  /** A pack that git made in another folder, synced; under a name of ours. */
+  async bring(made: string, from: string): Promise<OwnPack> {
+    const taken = await this.names.take(false);
+    const { name } = taken;
+    await rename(join(from, `pack-${made}.pack`), this.path(name, "pack"));
+    await this.names.ripen(taken, 0);
+    renameSync(join(from, `pack-${made}.idx`), this.path(name, "idx"));
     await syncFolder(this.folder);
     const there = await this.find(name);
     if (!there) throw new Error(`the pack ${name} is gone`);
     return there;
+  }
+
+  /** To be removed when no gc is at work: it fails where a pack goes that it has listed. */
+  retire(names: readonly string[]): void {
+    this.retired.push(...names);
+  }
+
+  /** Whether all that was retired is gone. */
+  async clear(): Promise<boolean> {
+    while (this.retired.length > 0 && !isGcInTheWay(this.gitDir)) {
+      const some = this.retired.slice(0, REMOVED_AT_ONCE);
+      await this.dropCommonIndex(some);
+      if (isGcInTheWay(this.gitDir)) break;
+      this.retired = this.retired.filter((name) => !some.includes(name));
+      try {
+        // In the same turn: from now on nobody lists them. All else of them is in nobody's way.
+        for (const name of some) rmSync(this.path(name, "idx"), { force: true });
+        for (const name of some) await this.remove(name);
+      } catch {
+        // They are marked: the next start takes them up.
+      }
+    }
+    return this.retired.length === 0;
+  }
+
+  /** Git's index over many packs, if it may name one of these: `git fsck` takes that for damage, and git drops it then too. */
+  private async dropCommonIndex(names: readonly string[]): Promise<void> {
+    const common = join(this.folder, "multi-pack-index");
+    const written = statSync(common, { throwIfNoEntry: false })?.mtimeMs;
+    if (written === undefined) return;
+    const packs = await Promise.all(names.map((name) => stat(this.path(name, "pack")).catch(() => undefined)));
+    if (packs.some((pack) => pack && pack.mtimeMs <= written)) await rm(common, { force: true });
+  }
+
+  /** Names that are in the folder for packs to come. */
+  async rest(): Promise<void> {
+    await this.names.clear();
   }
 
   /** The index first: a pack without one is invisible to git, an index without its pack an error. */
@@ -66,7 +130,7 @@ export class PackFiles {
   private async mark(name: string): Promise<void> {
     const staged = join(this.folder, TEMPORARY + randomUUID());
     try {
-      await write(staged, [Buffer.from(`${MARK}${this.ref}\n`)]);
+      await write(staged, [Buffer.from(`${MARK}${this.ref}\n`)], "new");
       renameSync(staged, this.path(name, "keep"));
     } catch (error) {
       await rm(staged, { force: true });
@@ -119,11 +183,12 @@ async function clear(path: string): Promise<void> {
   if (found && Date.now() - found.mtimeMs > 60_000) await rm(path, { recursive: true, force: true });
 }
 
-async function write(path: string, content: readonly Buffer[]): Promise<void> {
+async function write(path: string, content: readonly Buffer[], how: "new" | "over", mode = 0o444): Promise<void> {
   const bytes = Buffer.concat(content);
-  const file = await open(path, "wx", 0o444);
+  const file = await open(path, how === "new" ? "wx" : "w", mode);
   try {
     for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
+    if (how === "over") await file.chmod(mode);
     // In either durability: a ref that names what has no content would be worse than a ref that is behind.
     await file.sync();
     const { size } = await file.stat();

@@ -1,5 +1,5 @@
 /** Makes commits: a pack for each batch, written by us; the ref is moved by git. See docs/decisions/0007. */
-import { setImmediate as breathe } from "node:timers/promises";
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 import { readFile, writeFile } from "node:fs/promises";
 import { gatherPacks, smallOnes, writeCommitGraph } from "./gather.ts";
 import { git } from "./git.ts";
@@ -7,6 +7,7 @@ import { PackBuilder, type ObjectFormat } from "./pack.ts";
 import { PackFiles, type OwnPack } from "./pack-files.ts";
 import type { Sign } from "./sign.ts";
 import { Folder } from "./tree.ts";
+import { isGcInTheWay } from "./user-gc.ts";
 
 /** One commit, ready to be written: redacted, dated. The same draft on the same parent is the same commit. */
 export interface Draft {
@@ -37,6 +38,7 @@ const FEW_PACKS = 10;
 const COMMITS_FOR_A_GRAPH = 2000;
 const LONGEST_TURN_MS = 10;
 const LONGEST_CLOSE_MS = 2000;
+const LOOK_FOR_GC_MS = 20;
 
 export class Writer {
   private readonly options: WriterOptions;
@@ -46,6 +48,10 @@ export class Writer {
   private former: OwnPack[] = [];
   private tree: { tip: string | null; root: Folder } | undefined;
   private gathering: Promise<void> | undefined;
+  /** So many are gathered: few when nothing goes on. */
+  private enough = MANY_PACKS;
+  /** Housekeeping waits for the end of a gc. */
+  private waiting: Promise<void> | undefined;
   private readonly hurry = new AbortController();
   private sinceGraph = 0;
 
@@ -84,7 +90,7 @@ export class Writer {
         await breathe();
         turn = performance.now();
       }
-      const written = await this.files.put(pack.finish());
+      const written = await this.files.put(pack.finish(), this.count);
       this.packs.push(written);
       this.tree = { tip: commits.at(-1) ?? parent, root };
       this.sinceGraph += drafts.length;
@@ -106,23 +112,28 @@ export class Writer {
 
   /** After a batch: whether there is enough to gather, in the background. */
   settle(tip: string): void {
-    if (this.packs.length + this.former.length >= MANY_PACKS) this.gather(tip);
+    if (this.count >= this.enough) this.keepHouse(tip);
   }
 
-  /** Housekeeping when nothing goes on. */
+  /** Housekeeping when nothing goes on. What a gc of the user's is in the way of comes when that has ended. */
   async tidy(tip: string | null): Promise<void> {
     await this.gathering;
-    if (tip !== null && this.packs.length + this.former.length >= FEW_PACKS) this.gather(tip);
+    this.enough = FEW_PACKS;
+    if (tip !== null) this.keepHouse(tip);
     await this.gathering;
+    await this.files.rest();
   }
 
   /** Takes some seconds at most. */
   async close(tip: string | null): Promise<void> {
     const late = setTimeout(() => this.hurry.abort(), LONGEST_CLOSE_MS);
     await this.tidy(tip);
+    await this.waiting;
+    await this.gathering;
     clearTimeout(late);
+    this.hurry.abort();
     // Many small ones stay kept, and are found by that: unkept they would make the user's next commit start a gc.
-    if (this.packs.length + this.former.length >= MANY_PACKS) return;
+    if (this.count >= MANY_PACKS) return;
     const { packList } = this.options;
     const names = [...this.packs, ...this.former].map(({ name }) => `${name}\n`);
     // Where its folder is not there any more, the packs are git's own from now on.
@@ -131,23 +142,52 @@ export class Writer {
     for (const { name } of this.packs) await this.files.release(name).catch(() => {});
   }
 
-  private gather(tip: string): void {
-    this.gathering ??= this.gatherNow(tip)
+  private get count(): number {
+    return this.packs.length + this.former.length;
+  }
+
+  /** Not while a gc is at work: what is gathered could not go, and there would be more packs than before. */
+  private keepHouse(tip: string): void {
+    if (this.waiting) return;
+    if (isGcInTheWay(this.options.gitDir)) return this.keepHouseLater(tip);
+    const { enough } = this;
+    this.enough = MANY_PACKS;
+    if (this.count < enough) return;
+    this.gathering ??= this.gather(tip)
       .catch(() => {}) // the small packs stay, and serve as well
       .finally(() => (this.gathering = undefined));
   }
 
-  private async gatherNow(tip: string): Promise<void> {
+  private keepHouseLater(tip: string | null): void {
+    const { signal } = this.hurry;
+    const quiet = async () => {
+      do await sleep(LOOK_FOR_GC_MS, undefined, { ref: false, signal });
+      while (isGcInTheWay(this.options.gitDir) || !(await this.files.clear()));
+    };
+    this.waiting ??= quiet()
+      .finally(() => (this.waiting = undefined))
+      .then(() => {
+        if (tip !== null) this.keepHouse(tip);
+      })
+      .catch(() => {}); // it is closed: what is left is marked
+  }
+
+  private async gather(tip: string): Promise<void> {
     const { gitDir } = this.options;
+    // A gc takes those of a former life.
+    this.former = (await Promise.all(this.former.map(({ name }) => this.files.find(name)))).filter((one) => !!one);
     const small = smallOnes([...this.packs, ...this.former]);
     if (small.length >= FEW_PACKS) {
       const made = await gatherPacks(gitDir, this.files, small, this.hurry.signal);
       if (!made) return;
-      const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack) && pack.name !== made.name);
+      const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack));
       this.packs = [...rest(this.packs), made];
       this.former = rest(this.former);
+      this.files.retire(small.map(({ name }) => name));
+      if (!(await this.files.clear())) this.keepHouseLater(tip);
     }
-    if (this.sinceGraph < COMMITS_FOR_A_GRAPH) return;
+    // Git's own writing of the graph takes the same lock, and fails where that is held.
+    if (this.sinceGraph < COMMITS_FOR_A_GRAPH || isGcInTheWay(gitDir)) return;
     this.sinceGraph = 0;
     await writeCommitGraph(gitDir, tip, this.hurry.signal);
   }
@@ -155,7 +195,8 @@ export class Writer {
   private async discard(pack: OwnPack): Promise<void> {
     this.tree = undefined;
     this.packs = this.packs.filter(({ name }) => name !== pack.name);
-    await this.files.remove(pack.name).catch(() => {});
+    this.files.retire([pack.name]);
+    if (!(await this.files.clear())) this.keepHouseLater(null);
   }
 
   private async read(tip: string | null): Promise<{ tip: string | null; root: Folder }> {
