@@ -35,7 +35,9 @@ export interface WriterOptions {
 
 const MANY_PACKS = 50;
 const FEW_PACKS = 10;
-const COMMITS_FOR_A_GRAPH = 2000;
+/** What is worth housekeeping: packs to gather, commits that the graph does not have (each costs a reader its trees). */
+const WHEN_BUSY = { packs: MANY_PACKS, commits: 1000 };
+const WHEN_IDLE = { packs: FEW_PACKS, commits: 100 };
 const LONGEST_TURN_MS = 10;
 const LONGEST_CLOSE_MS = 2000;
 const LOOK_FOR_GC_MS = 20;
@@ -48,8 +50,7 @@ export class Writer {
   private former: OwnPack[] = [];
   private tree: { tip: string | null; root: Folder } | undefined;
   private gathering: Promise<void> | undefined;
-  /** So many are gathered: few when nothing goes on. */
-  private enough = MANY_PACKS;
+  private enough = WHEN_BUSY;
   /** Housekeeping waits for the end of a gc. */
   private waiting: Promise<void> | undefined;
   private readonly hurry = new AbortController();
@@ -110,15 +111,15 @@ export class Writer {
     return files;
   }
 
-  /** After a batch: whether there is enough to gather, in the background. */
+  /** After a batch: housekeeping in the background, if there is enough to do. */
   settle(tip: string): void {
-    if (this.count >= this.enough) this.keepHouse(tip);
+    if (this.count >= this.enough.packs || this.sinceGraph >= this.enough.commits) this.keepHouse(tip);
   }
 
   /** Housekeeping when nothing goes on. What a gc of the user's is in the way of comes when that has ended. */
   async tidy(tip: string | null): Promise<void> {
     await this.gathering;
-    this.enough = FEW_PACKS;
+    this.enough = WHEN_IDLE;
     if (tip !== null) this.keepHouse(tip);
     await this.gathering;
     await this.files.rest();
@@ -148,12 +149,15 @@ export class Writer {
 
   /** Not while a gc is at work: what is gathered could not go, and there would be more packs than before. */
   private keepHouse(tip: string): void {
-    if (this.waiting) return;
+    if (this.waiting || this.gathering) return;
     if (isGcInTheWay(this.options.gitDir)) return this.keepHouseLater(tip);
-    const { enough } = this;
-    this.enough = MANY_PACKS;
-    if (this.count < enough) return;
-    this.gathering ??= this.gather(tip)
+    const { packs, commits } = this.enough;
+    this.enough = WHEN_BUSY;
+    const work = async () => {
+      if (this.count >= packs) await this.gather(tip);
+      if (this.sinceGraph >= commits) await this.writeGraph(tip);
+    };
+    this.gathering = work()
       .catch(() => {}) // the small packs stay, and serve as well
       .finally(() => (this.gathering = undefined));
   }
@@ -177,19 +181,21 @@ export class Writer {
     // A gc takes those of a former life.
     this.former = (await Promise.all(this.former.map(({ name }) => this.files.find(name)))).filter((one) => !!one);
     const small = smallOnes([...this.packs, ...this.former]);
-    if (small.length >= FEW_PACKS) {
-      const made = await gatherPacks(gitDir, this.files, small, this.hurry.signal);
-      if (!made) return;
-      const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack));
-      this.packs = [...rest(this.packs), made];
-      this.former = rest(this.former);
-      this.files.retire(small.map(({ name }) => name));
-      if (!(await this.files.clear())) this.keepHouseLater(tip);
-    }
+    if (small.length < FEW_PACKS) return;
+    const made = await gatherPacks(gitDir, this.files, small, this.hurry.signal);
+    if (!made) return;
+    const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack));
+    this.packs = [...rest(this.packs), made];
+    this.former = rest(this.former);
+    this.files.retire(small.map(({ name }) => name));
+    if (!(await this.files.clear())) this.keepHouseLater(tip);
+  }
+
+  private async writeGraph(tip: string): Promise<void> {
     // Git's own writing of the graph takes the same lock, and fails where that is held.
-    if (this.sinceGraph < COMMITS_FOR_A_GRAPH || isGcInTheWay(gitDir)) return;
+    if (isGcInTheWay(this.options.gitDir)) return;
     this.sinceGraph = 0;
-    await writeCommitGraph(gitDir, tip, this.hurry.signal);
+    await writeCommitGraph(this.options.gitDir, tip, this.hurry.signal);
   }
 
   private async discard(pack: OwnPack): Promise<void> {

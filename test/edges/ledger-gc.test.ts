@@ -73,9 +73,7 @@ test("packs are gathered, and go, when no gc is at work, which would fail for wa
   const ledger = await open(t, dir, { durability: "process" });
   beginGc(dir);
   await ledger.record([moved(0)]);
-  const began = Date.now();
   for (let n = 1; n < 12; n++) await ledger.record([moved(n)]);
-  assert.ok(Date.now() - began < 1000, "names have aged for all");
   await ledger.tidy();
   assert.equal(files(dir, ".idx").length, 12);
   writeFileSync(gcFile(dir), `999999999 ${hostname()}`); // killed, and left its file

@@ -459,6 +459,11 @@ test("packs are gathered by themselves and by tidy, the history stays whole", as
   await ledger.tidy();
   const packs = () => packFiles(dir, ".idx").length;
   await until("few packs", () => packs() < 20);
+  assert.ok(
+    existsSync(join(dir, ".git/objects/info/commit-graphs/commit-graph-chain")),
+    "the story of a file is at hand",
+  );
+  sh(dir, "commit-graph", "verify");
   assert.deepEqual([commits(dir).length, (await ledger.files()).size], [120, 121]);
   await ledger.record([moved(200)]);
   await ledger.close();
