@@ -91,7 +91,7 @@ export class LedgerUnwritable extends Error {
 
 const PREFIX = ".workflow/";
 const LARGEST_BATCH = 1000;
-const PAUSES_MS = [0, 0, 10, 30, 80, 150, 300, 600, 1200];
+const PAUSES_MS = [0, 0, 30, 150, 600];
 
 interface Waiting {
   entries: readonly LedgerEntry[];

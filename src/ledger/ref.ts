@@ -47,7 +47,7 @@ function start({ gitDir, durability }: { gitDir: string; durability: "full" | "p
   const child = openGit(["update-ref", "--stdin"], {
     cwd: gitDir,
     gitDir,
-    config: ["core.filesRefLockTimeout=1000", ...(durability === "full" ? [] : ["core.fsync=none"])],
+    config: ["core.filesRefLockTimeout=200", ...(durability === "full" ? [] : ["core.fsync=none"])],
   });
   let said = "";
   let told = "";
