@@ -36,8 +36,10 @@ export async function gatherPacks(
   signal: AbortSignal,
 ): Promise<OwnPack | undefined> {
   const aside = join(gitDir, "objects", ASIDE + randomUUID());
-  await mkdir(aside);
+  const taken = await files.reserve();
+  let brought: OwnPack | undefined;
   try {
+    await mkdir(aside);
     const config = ["pack.threads=1", "pack.packSizeLimit=0", "pack.writeReverseIndex=false"];
     const input = packs.map(({ name }) => `pack-${name}.pack\n`).join("");
     const args = ["pack-objects", "--stdin-packs", "--delta-base-offset", "-q", join(aside, "pack")];
@@ -45,8 +47,9 @@ export async function gatherPacks(
     const made = await git(args, { cwd: gitDir, gitDir, config, input, signal });
     const name = made.stdout.toString().trim();
     if (made.code !== 0 || !/^[0-9a-f]{40,64}$/.test(name)) return undefined;
-    return await files.bring(name, aside);
+    return (brought = await files.bring(taken, join(aside, `pack-${name}`)));
   } finally {
+    if (!brought) await files.remove(taken.name);
     await rm(aside, { recursive: true, force: true });
   }
 }

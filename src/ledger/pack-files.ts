@@ -5,11 +5,11 @@
  */
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { link, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { syncFolder } from "./durable.ts";
 import type { ObjectFormat, Pack } from "./pack.ts";
-import { PackNames } from "./pack-names.ts";
+import { type PackName, PackNames } from "./pack-names.ts";
 import { isGcInTheWay } from "./user-gc.ts";
 
 /** Git looks at the packs some milliseconds after it has written `gc.pid`: so many are gone before. */
@@ -31,6 +31,8 @@ export class PackFiles {
   private readonly names: PackNames;
   /** What a larger one holds as well, or nothing names. */
   private retired: string[] = [];
+  /** The `.keep` that was made last. */
+  private marked: string | undefined;
 
   constructor(options: { gitDir: string; ref: string; durability: "full" | "process"; format: ObjectFormat }) {
     this.gitDir = options.gitDir;
@@ -71,13 +73,17 @@ export class PackFiles {
     }
   }
 
+  /** For a pack that takes its time: its name ages meanwhile. Bring it, or remove it. */
+  reserve(): Promise<PackName> {
+    return this.names.take(false);
+  }
+
   /** A pack that git made in another folder, synced; under a name of ours. */
-  async bring(made: string, from: string): Promise<OwnPack> {
-    const taken = await this.names.take(false);
+  async bring(taken: PackName, from: string): Promise<OwnPack> {
     const { name } = taken;
-    await rename(join(from, `pack-${made}.pack`), this.path(name, "pack"));
+    await rename(`${from}.pack`, this.path(name, "pack"));
     await this.names.ripen(taken, 0);
-    renameSync(join(from, `pack-${made}.idx`), this.path(name, "idx"));
+    renameSync(`${from}.idx`, this.path(name, "idx"));
     await syncFolder(this.folder);
     const there = await this.find(name);
     if (!there) throw new Error(`the pack ${name} is gone`);
@@ -126,12 +132,19 @@ export class PackFiles {
     for (const kind of ["idx", "rev", "pack", "keep"]) await rm(this.path(name, kind), { force: true });
   }
 
-  /** Whole or not at all, after a power cut too: by what is in it the next start knows whose it is. */
+  /**
+   * Whole or not at all, after a power cut too: by what is in it the next start knows whose it is. Where it can be, it is
+   * one more name of the last one, which is on disk already.
+   */
   private async mark(name: string): Promise<void> {
+    const keep = this.path(name, "keep");
+    const last = this.marked;
+    this.marked = keep;
+    if (last && (await linked(last, keep))) return;
     const staged = join(this.folder, TEMPORARY + randomUUID());
     try {
       await write(staged, [Buffer.from(`${MARK}${this.ref}\n`)], "new");
-      renameSync(staged, this.path(name, "keep"));
+      renameSync(staged, keep);
     } catch (error) {
       await rm(staged, { force: true });
       throw error;
@@ -181,6 +194,13 @@ export const ASIDE = "cox_";
 async function clear(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found && Date.now() - found.mtimeMs > 60_000) await rm(path, { recursive: true, force: true });
+}
+
+function linked(from: string, to: string): Promise<boolean> {
+  return link(from, to).then(
+    () => true,
+    () => false, // gone, or not on this file system
+  );
 }
 
 async function write(path: string, content: readonly Buffer[], how: "new" | "over", mode = 0o444): Promise<void> {
