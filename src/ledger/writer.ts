@@ -40,7 +40,7 @@ const WHEN_BUSY = { packs: MANY_PACKS, commits: 1000 };
 const WHEN_IDLE = { packs: FEW_PACKS, commits: 100 };
 const LONGEST_TURN_MS = 10;
 const LONGEST_CLOSE_MS = 2000;
-const LOOK_FOR_GC_MS = 20;
+const LOOK_FOR_GC_MS = 5;
 
 export class Writer {
   private readonly options: WriterOptions;
@@ -147,10 +147,9 @@ export class Writer {
     return this.packs.length + this.former.length;
   }
 
-  /** Not while a gc is at work: what is gathered could not go, and there would be more packs than before. */
+  /** Nothing is gathered while what was gathered before cannot go: each byte is there twice at most. */
   private keepHouse(tip: string): void {
     if (this.waiting || this.gathering) return;
-    if (isGcInTheWay(this.options.gitDir)) return this.keepHouseLater(tip);
     const { packs, commits } = this.enough;
     this.enough = WHEN_BUSY;
     const work = async () => {
@@ -166,7 +165,7 @@ export class Writer {
     const { signal } = this.hurry;
     const quiet = async () => {
       do await sleep(LOOK_FOR_GC_MS, undefined, { ref: false, signal });
-      while (isGcInTheWay(this.options.gitDir) || !(await this.files.clear()));
+      while (!(await this.files.clear()));
     };
     this.waiting ??= quiet()
       .finally(() => (this.waiting = undefined))

@@ -75,10 +75,13 @@ test("packs are gathered, and go, when no gc is at work, which would fail for wa
   await ledger.record([moved(0)]);
   for (let n = 1; n < 12; n++) await ledger.record([moved(n)]);
   await ledger.tidy();
-  assert.equal(files(dir, ".idx").length, 12);
+  assert.equal(files(dir, ".idx").length, 13, "all are there, and the one that they were gathered into");
+  for (let n = 12; n < 24; n++) await ledger.record([moved(n)]);
+  await ledger.tidy();
+  assert.equal(files(dir, ".idx").length, 25, "nothing more is gathered");
   writeFileSync(gcFile(dir), `999999999 ${hostname()}`); // killed, and left its file
-  await until("they are gathered", () => files(dir, ".idx").length < 5);
-  assert.equal(commits(dir).length, 12);
+  await until("they are gone", () => files(dir, ".idx").length < 5);
+  assert.equal(commits(dir).length, 24);
   await ledger.close();
   assert.deepEqual([files(dir, ".keep"), files(dir, ".pack").length], [[], files(dir, ".idx").length]);
   fsck(dir);
