@@ -1,5 +1,6 @@
 /** The ledger: one commit on a git ref for each entry, acknowledged when it is durable. SPEC section 7. */
 import { isUtf8 } from "node:buffer";
+import { existsSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Instant, toMs } from "../model/time.ts";
 import { openObjects } from "./cat-file.ts";
@@ -19,6 +20,8 @@ export interface LedgerEntry {
   at: Instant;
   /** Paths relative to `.workflow/`, with forward slashes; null content: deleted. The last change of a path counts. */
   changes: { path: string; content: Buffer | null }[];
+  /** A commit of another history that this one joins with ours: its second parent. */
+  joins?: string;
 }
 
 export interface Ledger {
@@ -33,6 +36,8 @@ export interface Ledger {
    * recorded and the call rejects with the same.
    */
   record(entries: readonly LedgerEntry[], ready?: Promise<unknown>): Promise<{ commits: string[] }>;
+  /** What the ref names at this moment: the tip, unless somebody else moved it. */
+  found(): Promise<string | null>;
   /** Path (relative to `.workflow/`) → blob id, at the tip. */
   files(): Promise<Map<string, string>>;
   /** A file's recorded bytes at a commit (default: the tip); null when there is none. */
@@ -56,6 +61,8 @@ export interface LedgerOptions {
   redact: (text: string) => string;
   /** A file outside the repository's own that remembers which packs are the ledger's. */
   packList?: string;
+  /** A file that holds the newest commit recorded here, so that the next life sees whether somebody moved the ref. */
+  tipFile?: string;
   /** Signs each commit with the user's SSH key. */
   sign?: boolean;
 }
@@ -152,6 +159,17 @@ function ledgerAt(
     );
     return done;
   };
+  // Written in place: it is one block, and an older one makes the next start look closer, nothing more.
+  const noteTip = () => {
+    if (at.tipFile === undefined || tip === null) return;
+    try {
+      writeFileSync(at.tipFile, `${tip}\n`, { flag: existsSync(at.tipFile) ? "r+" : "w" });
+    } catch {
+      // What cannot be noted is compared at the next start.
+    }
+  };
+  noteTip();
+
   const published = async () => (await objects.get(ref))?.id ?? null;
 
   const text = (content: Buffer): Buffer => {
@@ -175,6 +193,7 @@ function ledgerAt(
       committed: seconds,
       message: message({ ...entry, trailers: [...entry.trailers, ...counted] }, redact),
       changes,
+      ...(entry.joins === undefined ? {} : { joins: entry.joins }),
     };
   };
 
@@ -228,6 +247,7 @@ function ledgerAt(
       const commits = await publish(batch, entries);
       if (durability === "full") await syncRef(gitDir, ref);
       tip = commits.at(-1) ?? tip;
+      noteTip();
       for (const one of batch) one.resolve({ commits: commits.splice(0, one.entries.length) });
       if (tip !== null) writer.settle(tip);
     } catch (error) {
@@ -262,6 +282,7 @@ function ledgerAt(
         gather();
       });
     },
+    found: published,
     files: () => inTurn(() => writer.list(tip)),
     async read(path, commit = tip ?? undefined) {
       if (commit === undefined || badPath(path)) return null;

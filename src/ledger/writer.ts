@@ -19,6 +19,8 @@ export interface Draft {
   message: string;
   /** Full paths in the tree; null removes. The last change of a path counts. */
   changes: { path: string; content: Buffer | null }[];
+  /** A commit of another history, as one more parent. */
+  joins?: string;
 }
 
 export interface WriterOptions {
@@ -86,7 +88,8 @@ export class Writer {
         for (const { path, content } of draft.changes) if (content === null) root.set(path, null);
         for (const { path, content } of draft.changes) if (content !== null) root.set(path, pack.blob(content));
         const tree = root.write((encoded) => pack.tree(encoded)) ?? pack.tree({ bytes: Buffer.alloc(0) });
-        commits.push(pack.commit(await this.commit(tree, commits.at(-1) ?? parent, draft)));
+        const parents = [commits.at(-1) ?? parent, draft.joins].filter((id) => id !== null && id !== undefined);
+        commits.push(pack.commit(await this.commit(tree, parents, draft)));
         if (performance.now() - turn < LONGEST_TURN_MS) continue;
         await breathe();
         turn = performance.now();
@@ -224,10 +227,10 @@ export class Writer {
     return { tip, root: Folder.of(id.stdout.toString().trim(), entries) };
   }
 
-  private async commit(tree: string, parent: string | null, draft: Draft): Promise<Buffer> {
+  private async commit(tree: string, parents: readonly string[], draft: Draft): Promise<Buffer> {
     const { author, authored, committer, committed, message } = draft;
     const head =
-      `tree ${tree}\n${parent === null ? "" : `parent ${parent}\n`}` +
+      `tree ${tree}\n${parents.map((parent) => `parent ${parent}\n`).join("")}` +
       `author ${author} ${authored} +0000\ncommitter ${committer} ${committed} +0000\n`;
     const { sign, format } = this.options;
     if (!sign) return Buffer.from(`${head}\n${message}`);

@@ -2,7 +2,7 @@
 import type { Task } from "../model/task.ts";
 
 /** Fields that Coxswain keeps; a save without them has not asked for their removal. */
-const KEPT = new Set(["attempts", "last_attempt", "failures", "source", "branch", "commit"]);
+const KEPT = new Set(["attempts", "last_attempt", "failures", "source", "branch", "commit", "conflict"]);
 const NESTED = new Set(["context", "relations", "execution", "implementation"]);
 
 export interface Merged {
@@ -84,7 +84,8 @@ function asRecord(value: unknown): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function equal(a: unknown, b: unknown): boolean {
+/** Whether two values from JSON are the same, whatever the order of their keys. */
+export function equal(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a) !== Array.isArray(b)) return false;

@@ -24,6 +24,7 @@ export const BLOCKED_REASONS = [
   "awaiting-person",
   "rejected",
   "cancelled",
+  "elsewhere",
 ] as const;
 const BUDGETS = ["attempt", "task", "session", "day"] as const;
 export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
@@ -190,6 +191,15 @@ const execution = Type.Object(
     ),
     reason: optional(
       Type.Union([Type.String(), Type.Null()], { description: "Why it is blocked or waits. Set by Coxswain." }),
+    ),
+    conflict: optional(
+      Type.Object(
+        { fields: Type.Array(Type.String()), versions: Type.Array(Type.String()), message: Type.String() },
+        {
+          description:
+            "What two machines changed differently, and the two ledger commits that have it. Set by Coxswain.",
+        },
+      ),
     ),
     branch: optional(Type.Union([Type.String(), Type.Null()], { description: "Branch of the work. Set by Coxswain." })),
     commit: optional(Type.Union([Type.String(), Type.Null()], { description: "Commit of the work. Set by Coxswain." })),

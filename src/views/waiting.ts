@@ -24,6 +24,8 @@ export function whyItWaits(task: Task, around: Surroundings): string | undefined
     }
     case "blocked":
       if (state.reason === "awaiting-person") return responseWanted(task);
+      if (state.reason === "elsewhere")
+        return `its agent runs on another machine: ${code("cox sync")} brings what came of it; to run it here too: ${retry(task, around)}`;
       if (state.reason !== "awaiting-approval") return undefined;
       return `awaits approval: ${command("approve", task, around)} or ${command("reject", task, around)}`;
     case "active":
@@ -42,7 +44,9 @@ export function whatIsWrong(task: Task, around: Surroundings): string | undefine
   const mend = Object.hasOwn(MENDING, state.reason) ? MENDING[state.reason] : MENDING.failed;
   if (mend === null) return undefined;
   const error = BY_DECISION.has(state.reason) ? undefined : task.execution.last_attempt?.error;
-  const said = [error?.message, error?.hint].filter((text) => text !== undefined && text.trim() !== "");
+  const said = [task.execution.conflict?.message, error?.message, error?.hint].filter(
+    (text) => text !== undefined && text.trim() !== "",
+  );
   return [markdownText(state.reason), ...said.map((text) => firstLine(text as string)), mend(task, around)].join(" · ");
 }
 
@@ -95,7 +99,14 @@ const MENDING: Record<BlockedReason, Mend | null> = {
   budget: raise,
   verify: look,
   conflict: (task, around) => {
-    const { branch } = task.execution;
+    const { branch, conflict } = task.execution;
+    if (conflict) {
+      const [first = "", second = ""] = conflict.versions.map((commit) => commit.slice(0, 12));
+      return retryAfter(`see ${code(`git diff ${first} ${second}`)}, put right what the task's file says`)(
+        task,
+        around,
+      );
+    }
     return retryAfter(`its work is kept${branch ? ` on ${code(branch)}` : ""}: resolve the conflict`)(task, around);
   },
   auth: retryAfter("log in (`cox doctor` says which account pays)"),
@@ -105,6 +116,7 @@ const MENDING: Record<BlockedReason, Mend | null> = {
   "awaiting-person": null,
   rejected: retryAfter("change the task"),
   cancelled: retry,
+  elsewhere: null,
 };
 
 /** Blocked by somebody's decision: the last attempt's error does not say why. */
