@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { join, relative } from "node:path";
 import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
-import { openLedger } from "../ledger/ledger.ts";
+import { blobIdOf, openLedger } from "../ledger/ledger.ts";
 import { policyOf } from "../machine/policy.ts";
 import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
 import { isSessionId, parseAttemptName, taskKey, taskNumbers, type RunId, type SessionId } from "../model/ids.ts";
@@ -19,6 +19,7 @@ import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
 import { writeEditorSchemas } from "../store/editor-schemas.ts";
 import { HeldFiles } from "./held.ts";
 import type { Log } from "./log.ts";
+import { rejoinAtStart, tipFile } from "./rejoin.ts";
 import { Secrets } from "./secrets.ts";
 import { loadConfig, loadRoles } from "./settings.ts";
 import type { Tenure } from "./tenure.ts";
@@ -84,8 +85,13 @@ export async function boot(of: {
       durability: settings.ledger.durability,
       redact: secrets.redact,
       packList: join(folder, RUN, "ledger-packs"),
+      tipFile: tipFile(folder),
       sign: settings.ledger.sign,
     });
+  const blobId = (content: Buffer) => blobIdOf(repository.objectFormat, content, secrets.redact);
+  const moved = await rejoinAtStart({ gitDir: repository.commonDir, ref: ledgerRef, folder, blobId });
+  if (moved && "problem" in moved) return { problem: { message: moved.problem, hint: "" } };
+  if (moved) log.say("warn", moved.ok);
   const opened = await open();
   if ("problem" in opened) return opened;
 

@@ -29,7 +29,9 @@ export const FAILPOINTS = [
   "after-transcript",
   "after-response",
 ] as const;
-export type Failpoint = (typeof FAILPOINTS)[number];
+/** Merging another history: once its files are on disk, and once it is in the ledger. */
+export const MERGE_FAILPOINTS = ["merged-on-disk", "merged-forward", "merged-in-ledger"] as const;
+export type Failpoint = (typeof FAILPOINTS)[number] | (typeof MERGE_FAILPOINTS)[number];
 
 const [target = "", times = "1"] = (process.env["COX_FAILPOINT"] ?? "").split(":");
 let left = Number(times);

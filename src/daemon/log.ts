@@ -9,13 +9,18 @@ const ORDER: readonly Level[] = ["debug", "info", "warn", "error"];
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 const TOGETHER_MS = 50;
 
+/** Where people read along. */
+export interface Terminal {
+  write(text: string): unknown;
+}
+
 export interface Log {
   say(level: Level, text: string, facts?: Record<string, unknown>): void;
   setLevel(level: Level): void;
 }
 
 /** A log file that cannot be written (a full disk) stops nobody. */
-export function openLog(runFolder: string, options: { level: Level; terminal: NodeJS.WriteStream | null }): Log {
+export function openLog(runFolder: string, options: { level: Level; terminal: Terminal | null }): Log {
   const folder = join(runFolder, "log");
   const file = join(folder, "daemon.jsonl");
   let level = options.level;

@@ -22,6 +22,7 @@ import { failpoint } from "./failpoint.ts";
 import { metricsOf } from "./measure.ts";
 import { giveBackMemory } from "./memory.ts";
 import { Notices } from "./notices.ts";
+import { Merging } from "./merging.ts";
 import { merged, type Observation } from "./observation.ts";
 import { Observer } from "./observe.ts";
 import { setAside } from "./observed-session-files.ts";
@@ -36,6 +37,8 @@ import { isTransition } from "../model/transition.ts";
 export interface LoopOptions {
   /** End when nothing is left to do. */
   once: boolean;
+  /** Only what waits to be merged, then end: nothing is started, and running agents are left alone. */
+  mergeOnly?: boolean;
 }
 
 const MOST_STALE = 60;
@@ -63,6 +66,7 @@ export class Loop {
   private tidied = true;
   private lost = false;
   private readonly recording: Recording;
+  private readonly merging: Merging;
 
   constructor(workspace: Workspace, options: LoopOptions) {
     this.workspace = workspace;
@@ -73,7 +77,9 @@ export class Loop {
     this.recording = new Recording(workspace, {
       isLost: () => this.noticesLoss(),
       isToldToStop: () => this.toldToStop(),
+      noteMoved: () => this.merging.noteMoved(),
     });
+    this.merging = new Merging(workspace);
   }
 
   /** Something that may have changed on disk. */
@@ -89,19 +95,24 @@ export class Loop {
 
   /** Runs until drained, or with `once` until nothing is left to do. Returns the exit code. */
   async run(first: { found: Found[]; orphans: RunId[] }): Promise<number> {
-    for (const orphan of first.orphans) this.later(this.agents.discard(orphan));
-    for (const run of this.workspace.state.runs.values()) this.later(this.agents.adopt(run));
+    const { mergeOnly } = this.options;
+    if (mergeOnly) this.workspace.state.draining = true;
+    for (const orphan of mergeOnly ? [] : first.orphans) this.later(this.agents.discard(orphan));
+    for (const run of mergeOnly ? [] : this.workspace.state.runs.values()) this.later(this.agents.adopt(run));
     const rescan = setInterval(() => this.rescan(), parseDuration(this.workspace.config.rescan) ?? 5000);
     try {
       await this.round(first.found, true);
       if (this.lost) return 1;
-      for (;;) {
+      let done = await this.mergeIn();
+      for (let rounds = 1; ; rounds++) {
+        if (mergeOnly && (done || rounds === MOST_STALE)) return done ? 0 : 1;
         if (this.isOver()) return this.exitCode();
         await this.sleep();
         const found = await this.insist(() => this.look());
         if (this.lost) return 1;
         await this.round(found, false);
         if (this.lost) return 1;
+        done = await this.mergeIn();
       }
     } finally {
       clearInterval(rescan);
@@ -138,6 +149,7 @@ export class Loop {
       this.hints.clear();
       const found = await this.workspace.scanner.full();
       this.scanDue = false;
+      this.merging.lookAtRef();
       return found;
     }
     const paths = [...this.hints];
@@ -163,6 +175,27 @@ export class Loop {
     if (!this.lost) log.say("error", tenure.holds() ? lossOfTasks(unasked) : lossOf(this.workspace));
     this.lost = true;
     return true;
+  }
+
+  /** What waits to be merged, one after another; whether all of it is. */
+  private async mergeIn(): Promise<boolean> {
+    const pagesAfter = (decision: Decision) =>
+      this.pages.after(decision, { at: instant(Date.now()), responses: this.agents.responses, also: [], all: true });
+    while (!this.unrecorded && !this.noticesLoss()) {
+      const step = await this.merging.step(pagesAfter);
+      if (!step) return true;
+      if ("merged" in step) {
+        await this.act(step.merged);
+        for (const session of this.workspace.state.sessions.keys()) this.viewsDue.add(session);
+        this.tell({ type: "tick" });
+        continue;
+      }
+      if ("failed" in step) this.workspace.log.say("error", `a merge has to wait: ${step.failed}`);
+      for (const path of "stale" in step ? step.stale : []) this.hint(path);
+      this.alarm.set(Date.now() + ("stale" in step ? SOON_MS : RETRY_RECORD_MS));
+      return false;
+    }
+    return false;
   }
 
   private async round(found: Found[], starting: boolean): Promise<void> {

@@ -289,7 +289,7 @@ function noteWritten(workspace: Workspace, path: string, content: string | Buffe
 }
 
 /** Markers are files like others: there before the ledger says so, so that no crash leaves a session without its own. */
-async function setMarker(workspace: Workspace, effect: Effect): Promise<void> {
+export async function setMarker(workspace: Workspace, effect: Effect): Promise<void> {
   if (effect.do !== "touch-marker" && effect.do !== "remove-marker") return;
   const marker = join(workspace.folder, at.marker(effect.session));
   if (effect.do === "remove-marker") return rm(marker, { force: true });
@@ -305,13 +305,13 @@ async function remove(workspace: Workspace, path: string, durable: boolean): Pro
   if (durable) await syncFolder(dirname(full));
 }
 
-function noteSource(workspace: Workspace, change: Change): void {
+export function noteSource(workspace: Workspace, change: Change): void {
   if (change.of === "task" && change.from === "new" && change.after)
     rememberSource(workspace, change.session, change.after);
 }
 
 /** What a person may hold in an editor: each version that stood in the file for a moment. */
-function noteVersions(workspace: Workspace, change: Change): void {
+export function noteVersions(workspace: Workspace, change: Change): void {
   switch (change.of) {
     case "task":
     case "task-edit": {

@@ -9,13 +9,20 @@ import type { Workspace } from "./workspace.ts";
 export const RETRY_RECORD_MS = 2000;
 export const SOON_MS = 100;
 
+interface Asks {
+  isLost: () => boolean;
+  isToldToStop: () => boolean;
+  /** Told when another history waits to be merged. */
+  noteMoved: () => void;
+}
+
 export class Recording {
   private readonly workspace: Workspace;
-  private readonly asks: { isLost: () => boolean; isToldToStop: () => boolean };
+  private readonly asks: Asks;
   private readonly troubled: Troubled;
 
   /** `isLost`: the daemon may do nothing more. */
-  constructor(workspace: Workspace, asks: { isLost: () => boolean; isToldToStop: () => boolean }) {
+  constructor(workspace: Workspace, asks: Asks) {
     this.workspace = workspace;
     this.asks = asks;
     this.troubled = new Troubled(workspace.tenure);
@@ -56,6 +63,7 @@ export class Recording {
     const done = await rejoin(this.workspace, moved).catch((error: Error) => ({ problem: error.message }));
     if ("problem" in done) return done.problem;
     this.workspace.log.say("warn", done.ok);
+    this.asks.noteMoved();
     return undefined;
   }
 }

@@ -1,56 +1,106 @@
 /**
  * When somebody else moved the ledger's ref: a fetch, a second machine, a hand. Nothing is ever taken away from it. SPEC
- * section 7. A ref that was deleted or set back gets our history again; a history that is not ours is joined with ours
- * by a commit that has both as parents and our files as its tree, because the files on disk are the truth.
+ * section 7. A ref that was deleted or set back gets our history again. Another history is put under a ref of its own,
+ * where it waits to be merged task by task; ours goes on meanwhile.
  */
-import { git } from "../ledger/git.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { histories, type Histories } from "../ledger/histories.ts";
 import type { LedgerMoved } from "../ledger/ledger.ts";
+import { placeOf, RUN } from "../store/paths.ts";
+import { readRegular } from "../store/scan.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** What was done, in a sentence; or why it cannot be done. Afterwards the workspace's ledger is open at its new tip. */
-export async function rejoin(workspace: Workspace, moved: LedgerMoved): Promise<{ ok: string } | { problem: string }> {
+type Told = { ok: string } | { problem: string };
+
+/** Where histories wait that were put in the place of ours. */
+export function asideRef(ledgerRef: string): string {
+  return ledgerRef.replace(/^refs\/(?:cox\/)?/, "refs/cox-moved/");
+}
+
+export function tipFile(folder: string): string {
+  return join(folder, RUN, "ledger-tip");
+}
+
+/** What was done, in a sentence; or why it cannot be done. Afterwards the workspace's ledger is open at our tip again. */
+export async function rejoin(workspace: Workspace, moved: Pick<LedgerMoved, "expected">): Promise<Told> {
   await workspace.ledger.close();
-  const joined = await join(workspace, moved.expected);
-  if ("problem" in joined) return joined;
+  const done = await putBack(histories(workspace.gitDir), workspace.ledgerRef, moved.expected);
+  if ("problem" in done) return done;
   const opened = await workspace.openLedger();
   if ("problem" in opened) return { problem: `${opened.problem.message} ${opened.problem.hint}` };
   workspace.ledger = opened.ok;
-  return joined;
+  return done;
 }
 
-async function join(workspace: Workspace, ours: string | null): Promise<{ ok: string } | { problem: string }> {
-  const { ledgerRef: ref, repository: cwd } = workspace;
-  const config = ["user.name=Coxswain", "user.email=coxswain@localhost"];
-  const run = async (args: string[], input?: string) => {
-    const { code, stdout, stderr } = await git(args, { cwd, config, ...(input === undefined ? {} : { input }) });
-    return { ok: code === 0, text: stdout.toString().trim(), stderr };
-  };
-  const commit = async (name: string) =>
-    (await run(["rev-parse", "--quiet", "--verify", `${name}^{commit}`])).text || null;
-  const theirs = await commit(ref);
+/**
+ * At start, before the ledger is opened: whether somebody moved the ref since the last daemon wrote it. A ref that is
+ * gone is left so, and what is on disk is recorded anew.
+ */
+export async function rejoinAtStart(of: {
+  gitDir: string;
+  ref: string;
+  folder: string;
+  /** The blob id that recording these bytes gives. */
+  blobId: (content: Buffer) => string;
+}): Promise<Told | undefined> {
+  const known = histories(of.gitDir);
+  const [noted, found] = [notedTip(of.folder), await known.commit(of.ref)];
+  if (noted === undefined || found === null || noted === found || (await known.commit(noted)) === null)
+    return undefined;
+  const isOurs = (await known.isWithin(noted, found)) && !(await isUnknown(known, { ...of, noted, found }));
+  return isOurs ? undefined : putBack(known, of.ref, noted);
+}
+
+/** Makes the ref name our commit again. */
+async function putBack(known: Histories, ref: string, ours: string | null): Promise<Told> {
+  const theirs = await known.commit(ref);
   const told = theirs === null ? "was deleted" : `was moved to ${theirs.slice(0, 12)} by another writer`;
-  if (ours === null || theirs === ours) return { ok: `${ref} ${told}: going on from there` };
-  if ((await commit(ours)) === null) {
+  if (theirs === ours) return { ok: `${ref} ${told}: going on from there` };
+  if (ours !== null && (await known.commit(ours)) === null) {
     return {
-      problem: `${ref} ${told}, and our commit ${ours.slice(0, 12)} is no longer in the repository. Fetch it, or stop the daemon and start it again to begin at what is there.`,
+      problem: `${ref} ${told}, and our commit ${ours.slice(0, 12)} is no longer in the repository. Fetch it, or stop the daemon, remove .workflow/${RUN}/ledger-tip and start it again to begin at what is there.`,
     };
   }
-  const update = async (to: string, from: string) => {
-    const done = await run(["update-ref", ref, to, from]);
-    return done.ok ? undefined : { problem: `${ref} ${told}, and cannot be set: ${done.stderr}` };
-  };
-  if (theirs === null)
-    return (await update(ours, "0".repeat(ours.length))) ?? { ok: `${ref} ${told}: put back to ${ours.slice(0, 12)}` };
-  if ((await run(["merge-base", "--is-ancestor", theirs, ours])).ok) {
-    return (
-      (await update(ours, theirs)) ?? {
-        ok: `${ref} ${told}, which we had recorded already: put back to ${ours.slice(0, 12)}`,
-      }
-    );
+  const recorded = theirs === null || (ours !== null && (await known.isWithin(theirs, ours)));
+  if (!recorded) {
+    const aside = `${asideRef(ref)}/${theirs}`;
+    const kept = (await known.commit(aside)) === null ? await known.move(aside, theirs, null) : undefined;
+    if (kept !== undefined) return { problem: `${ref} ${told}, which cannot be kept as ${aside}: ${kept}` };
   }
-  const message = `workspace: joined what another writer had recorded\n\nCox-Actor: daemon\n`;
-  const merged = await run(["commit-tree", `${ours}^{tree}`, "-p", ours, "-p", theirs], message);
-  if (!merged.ok) return { problem: `${ref} ${told}, and cannot be joined: ${merged.stderr}` };
-  const hint = `What is only there is not on disk: git diff ${ours.slice(0, 12)} ${theirs.slice(0, 12)}`;
-  return (await update(merged.text, theirs)) ?? { ok: `${ref} ${told}: joined with ours. ${hint}` };
+  const trouble = await known.move(ref, ours, theirs);
+  if (trouble !== undefined) return { problem: `${ref} ${told}, and cannot be set: ${trouble}` };
+  const back = ours === null ? "" : `put back to ${ours.slice(0, 12)}`;
+  if (theirs === null) return { ok: `${ref} ${told}: ${back}` };
+  if (recorded) return { ok: `${ref} ${told}, which we had recorded already: ${back}` };
+  return { ok: `${ref} ${told}: to be merged with ours, task by task` };
+}
+
+/** Whether the disk does not know what was recorded since: our own commits have their files on disk before anything else. */
+async function isUnknown(
+  known: Histories,
+  of: { folder: string; blobId: (content: Buffer) => string; noted: string; found: string },
+): Promise<boolean> {
+  for (const { path, before } of await known.changes(of.noted, of.found)) {
+    if (!LOOKED_AT.has(placeOf(path).kind)) continue;
+    const content = readRegular(join(of.folder, path))?.content;
+    if ((content ? of.blobId(content) : null) === before) return true;
+  }
+  return false;
+}
+
+const LOOKED_AT = new Set<ReturnType<typeof placeOf>["kind"]>([
+  "task",
+  "session-file",
+  "response",
+  "prompt-drop",
+  "other",
+]);
+
+function notedTip(folder: string): string | undefined {
+  try {
+    return /^[0-9a-f]{40,64}$/m.exec(readFileSync(tipFile(folder), "utf8"))?.[0];
+  } catch {
+    return undefined;
+  }
 }

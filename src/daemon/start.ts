@@ -7,7 +7,7 @@ import { takeLock, type Holder } from "../store/lock.ts";
 import { RUN, WORKSPACE } from "../store/paths.ts";
 import { watchWorkspace } from "../store/watch.ts";
 import { boot } from "./boot.ts";
-import { openLog } from "./log.ts";
+import { openLog, type Terminal } from "./log.ts";
 import { Loop } from "./loop.ts";
 import { tenure } from "./tenure.ts";
 
@@ -15,7 +15,9 @@ export interface StartOptions {
   /** Top of the repository's working tree. */
   dir: string;
   once: boolean;
-  terminal: NodeJS.WriteStream | null;
+  /** Only merges what waits for it (`cox sync`), and ends. */
+  mergeOnly?: boolean;
+  terminal: Terminal | null;
   version: string;
 }
 
@@ -52,7 +54,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
       return 1;
     }
     const { workspace, found, orphans } = booted;
-    const loop = new Loop(workspace, { once: options.once });
+    const loop = new Loop(workspace, { once: options.once, mergeOnly: options.mergeOnly === true });
     const watch = watchWorkspace(
       folder,
       (path) => loop.hint(path),

@@ -36,6 +36,8 @@ export interface GitOptions {
   config?: string[];
   /** Ends git with SIGTERM. */
   signal?: AbortSignal;
+  /** To talk to a remote: with what the surroundings say about proxies, agents and programs for that. */
+  remote?: boolean;
 }
 
 /** `code` is null when git could not be started (`missing`) or was killed. */
@@ -77,6 +79,14 @@ export function gitEnvironment(own: boolean): NodeJS.ProcessEnv {
   };
 }
 
+/** Which repository is meant is never taken from the surroundings; how a remote is reached is. */
+function remoteEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("GIT_") || /^GIT_(SSH|SSL|HTTP|PROXY|ASKPASS|CONFIG)/.test(name),
+  );
+  return { ...Object.fromEntries(kept), LC_ALL: "C", GIT_OPTIONAL_LOCKS: "0", GIT_TERMINAL_PROMPT: "0" };
+}
+
 /** Starts git and leaves it open; in a process group of its own, so that Ctrl-C in a terminal does not reach it. */
 export function openGit(args: readonly string[], options: GitOptions & { stdio?: StdioOptions }): ChildProcess {
   const own = options.gitDir !== undefined;
@@ -84,7 +94,7 @@ export function openGit(args: readonly string[], options: GitOptions & { stdio?:
   const where = own ? [`--git-dir=${options.gitDir}`] : [];
   return spawn("git", [...where, "--no-pager", ...settings, ...args], {
     cwd: options.cwd,
-    env: gitEnvironment(own),
+    env: options.remote ? remoteEnvironment() : gitEnvironment(own),
     stdio: options.stdio ?? "pipe",
     ...(options.signal ? { signal: options.signal } : {}),
     detached: true,

@@ -172,12 +172,7 @@ function ledgerAt(
 
   const published = async () => (await objects.get(ref))?.id ?? null;
 
-  const text = (content: Buffer): Buffer => {
-    if (!isUtf8(content)) return content;
-    const before = content.toString();
-    const after = redact(before);
-    return after === before ? content : Buffer.from(after);
-  };
+  const text = (content: Buffer) => redacted(content, redact);
   const draft = (entry: LedgerEntry): Draft => {
     const ms = toMs(entry.at);
     const authored = Number.isFinite(ms) ? Math.max(0, Math.floor(ms / 1000)) : seconds;
@@ -300,6 +295,18 @@ function ledgerAt(
       await Promise.all([objects.close(), mover.close()]);
     },
   };
+}
+
+/** The blob id that recording these bytes gives. */
+export function blobIdOf(format: "sha1" | "sha256", content: Buffer, redact: (text: string) => string): string {
+  return objectId(format, "blob", redacted(content, redact));
+}
+
+function redacted(content: Buffer, redact: (text: string) => string): Buffer {
+  if (!isUtf8(content)) return content;
+  const before = content.toString();
+  const after = redact(before);
+  return after === before ? content : Buffer.from(after);
 }
 
 /** How many places redaction has replaced. */

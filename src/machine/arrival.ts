@@ -62,6 +62,7 @@ function taskArrives(draft: Draft, session: SessionId, id: TaskId, task: Task | 
       draft.add({ of: "task", session, id, from: "pending", to: task.status, by: "daemon", after: task });
     return;
   }
+  if (equal(before, task)) return;
   if (before.status === task.status) {
     draft.add({ of: "task-edit", session, id, by: "daemon", fields: fieldsOf(before, task), after: task });
     return;

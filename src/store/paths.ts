@@ -3,6 +3,8 @@ import { isSessionId, isTaskId, parseAttemptName, type SessionId, type TaskId } 
 
 export const WORKSPACE = ".workflow";
 export const RUN = ".run";
+/** Where commands ask the daemon to merge a history that they fetched: `<name>.request.json`, answered beside it. */
+export const SYNC_REQUESTS = `${RUN}/sync`;
 const MARKER = ".active-";
 
 export type Place =

@@ -1,7 +1,7 @@
 /** Hints of what may have changed, by chokidar. Events get lost: a rescan is what counts. */
 import { relative, sep } from "node:path";
 import { watch, type FSWatcher } from "chokidar";
-import { RUN } from "./paths.ts";
+import { RUN, SYNC_REQUESTS } from "./paths.ts";
 
 export interface Watch {
   /** Resolves when the folders are being watched; hints may come before. */
@@ -21,7 +21,7 @@ export function watchWorkspace(workspace: string, hint: (path: string) => void, 
     ignored: (path) => {
       const name = inside(path);
       return (
-        (name.startsWith(`${RUN}/`) && name !== `${RUN}/trust.json`) ||
+        (name.startsWith(`${RUN}/`) && name !== `${RUN}/trust.json` && !`${name}/`.startsWith(`${SYNC_REQUESTS}/`)) ||
         /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name)
       );
     },

@@ -56,7 +56,7 @@ describe("another writer of the ledger", { concurrency: 2 }, () => {
     await assertWhole(shop);
   });
 
-  test("that puts another history there: both are joined, nothing of either is lost", async (t) => {
+  test("that puts another history there: both are merged, nothing of either is lost", async (t) => {
     const shop = await workshop(t);
     await oneMore(shop, "impl-1");
     const ours = shop.git("rev-parse", LEDGER);
@@ -65,7 +65,7 @@ describe("another writer of the ledger", { concurrency: 2 }, () => {
     await oneMore(shop, "impl-2");
     shop.git("merge-base", "--is-ancestor", ours, LEDGER);
     shop.git("merge-base", "--is-ancestor", theirs, LEDGER);
-    await shop.until("it says so", () => /joined with ours/.test(shop.output));
+    await shop.until("it says so", () => /merged another writer's history/.test(shop.output));
     assert.equal(`${shop.recordedFile(`${SESSION}/.task/impl-1.json`)}\n`, shop.read(`${SESSION}/.task/impl-1.json`));
     await assertWhole(shop);
   });

@@ -39,6 +39,12 @@ export const COMMANDS: readonly Entry[] = [
   { name: "cancel", group: STEER, summary: "stop a task, or keep it from starting", load: () => import("./cancel.ts") },
   { name: "approve", group: STEER, summary: "approve a task that awaits it", load: () => import("./approve.ts") },
   { name: "reject", group: STEER, summary: "reject a task that awaits approval", load: () => import("./reject.ts") },
+  {
+    name: "sync",
+    group: STEER,
+    summary: "merge with the ledger of another machine",
+    load: () => import("./sync.ts"),
+  },
   { name: "trust", group: STEER, summary: "trust a file that arrived by git", load: () => import("./trust.ts") },
 
   { name: "doctor", group: MEND, summary: "find out what is wrong, and mend it", load: () => import("./doctor.ts") },

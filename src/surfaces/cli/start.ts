@@ -34,16 +34,22 @@ export const command: Command = {
       });
     }
     if (input.flag("detach")) return detach(context, input.flag("once"));
-    const { startDaemon } = await import("../../daemon/start.ts");
-    const code = await startDaemon({
-      dir: context.workspace.repository,
-      once: input.flag("once"),
-      terminal: context.json ? null : process.stderr,
-      version: context.version,
-    });
+    const say = context.json ? null : (text: string) => void process.stderr.write(text);
+    const code = await runDaemon(context, { once: input.flag("once") }, say);
     return { exit: code >= 0 && code <= 4 ? (code as Exit) : 1, json: { exit: code }, text: "" };
   },
 };
+
+/** The daemon, in this process, until it ends. With `mergeOnly` it merges what waits for it, and starts nothing. */
+export async function runDaemon(
+  { workspace, version }: Here,
+  options: { once: boolean; mergeOnly?: boolean },
+  say: ((text: string) => void) | null,
+): Promise<number> {
+  const { startDaemon } = await import("../../daemon/start.ts");
+  const terminal = say && { write: say };
+  return startDaemon({ dir: workspace.repository, terminal, version, ...options });
+}
 
 async function detach({ workspace, environment }: Here, once: boolean): Promise<Outcome> {
   const folder = join(workspace.folder, RUN, "log");

@@ -1,0 +1,139 @@
+/**
+ * Histories that wait to be merged with ours: what somebody put in the place of ours, and what `cox sync` asks for. One
+ * at a time, between two decisions.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import writeFileAtomic from "write-file-atomic";
+import { git } from "../ledger/git.ts";
+import { histories } from "../ledger/histories.ts";
+import { LedgerMoved } from "../ledger/ledger.ts";
+import type { Decision } from "../machine/machine.ts";
+import { instant } from "../model/time.ts";
+import { SYNC_REQUESTS } from "../store/paths.ts";
+import type { MergeFacts } from "./merge-plan.ts";
+import type { Page } from "./pages.ts";
+import { asideRef, rejoin } from "./rejoin.ts";
+import { takeIn, type Incoming } from "./take-in.ts";
+import { isTracked, type Workspace } from "./workspace.ts";
+
+/** Asked for by another process; {@link answer} tells it what came of it. */
+interface Request extends Incoming {
+  answer?: (answer: Record<string, unknown>) => Promise<void>;
+  /** The ref that can go when its history is part of ours. */
+  aside?: string;
+}
+
+/** `merged`: a decision to be carried out. `stale`: these files are to be looked at first. `failed`: try again later. */
+export type Step = { merged: Decision } | { stale: string[] } | { failed: string } | undefined;
+
+export class Merging {
+  private readonly workspace: Workspace;
+  private readonly folder: string;
+  private moved = true;
+  private looked = true;
+
+  constructor(workspace: Workspace) {
+    this.workspace = workspace;
+    this.folder = join(workspace.folder, SYNC_REQUESTS);
+    // Answers that nobody has fetched.
+    for (const name of namesIn(this.folder))
+      if (name.endsWith(ANSWER)) rmSync(join(this.folder, name), { force: true });
+  }
+
+  /** To be called now and then: the ref is compared with what we know at the next step. */
+  lookAtRef(): void {
+    this.looked = false;
+  }
+
+  /** The ref was moved by somebody, and put back. */
+  noteMoved(): void {
+    this.moved = true;
+  }
+
+  /** Merges one history, if one waits; undefined if none does. */
+  async step(pagesAfter: (decision: Decision) => Page[]): Promise<Step> {
+    const { workspace } = this;
+    try {
+      await this.compareRef();
+      const request = await this.next();
+      if (!request) return undefined;
+      const taken = await takeIn(workspace, request, { now: instant(Date.now()), pagesAfter });
+      if (taken && "stale" in taken) return taken;
+      if (request.aside) await histories(workspace.gitDir).move(request.aside, null, request.commit);
+      const done = taken?.ok;
+      const way = done?.way ?? "nothing";
+      if (done && way !== "nothing") workspace.log.say("info", `${toldOf(request, done.facts)}`);
+      await request.answer?.({ ok: true, way, tip: workspace.ledger.tip, ...done?.facts });
+      return { merged: done?.decision ?? { changes: [], effects: [] } };
+    } catch (error) {
+      if (!(error instanceof LedgerMoved)) return { failed: (error as Error).message };
+      const done = await rejoin(workspace, error);
+      this.moved = true;
+      return "problem" in done ? { failed: done.problem } : { stale: [] };
+    }
+  }
+
+  private async compareRef(): Promise<void> {
+    if (this.looked) return;
+    this.looked = true;
+    const { ledger, log } = this.workspace;
+    const expected = ledger.tip;
+    if ((await ledger.found()) === expected) return;
+    const done = await rejoin(this.workspace, { expected });
+    if ("problem" in done) throw new Error(done.problem);
+    log.say("warn", done.ok);
+    this.moved = true;
+  }
+
+  private async next(): Promise<Request | undefined> {
+    const { gitDir, ledgerRef } = this.workspace;
+    if (this.moved) {
+      const format = "--format=%(objectname) %(refname)";
+      const listed = await git(["for-each-ref", format, `${asideRef(ledgerRef)}/`], { cwd: gitDir, gitDir });
+      const [commit, aside] = listed.stdout.toString().split("\n")[0]?.split(" ") ?? [];
+      if (commit && aside) return { commit, aside, from: "another writer's history", trust: false, keep: true };
+      this.moved = false;
+    }
+    // What the code's branch brought along is no person's request.
+    const isOwn = (name: string) => !isTracked(this.workspace.tracked, `${SYNC_REQUESTS}/${name}`);
+    const name = namesIn(this.folder).find((each) => each.endsWith(REQUEST) && isOwn(each));
+    return name === undefined ? undefined : this.requested(join(this.folder, name));
+  }
+
+  /** What cannot be read is answered, and gone. */
+  private async requested(file: string): Promise<Request | undefined> {
+    const answer = async (told: Record<string, unknown>) => {
+      mkdirSync(this.folder, { recursive: true });
+      await writeFileAtomic(file.slice(0, -REQUEST.length) + ANSWER, `${JSON.stringify(told, null, 2)}\n`);
+      rmSync(file, { force: true });
+    };
+    try {
+      const read = JSON.parse(readFileSync(file, "utf8")) as Partial<Incoming>;
+      const commit = await histories(this.workspace.gitDir).commit(String(read.commit));
+      if (commit !== null) return { commit, from: String(read.from), trust: read.trust === true, keep: false, answer };
+      await answer({ ok: false, problem: `There is no commit ${String(read.commit)}.` });
+    } catch (error) {
+      await answer({ ok: false, problem: (error as Error).message });
+    }
+    return undefined;
+  }
+}
+
+const REQUEST = ".request.json";
+const ANSWER = ".answer.json";
+
+function toldOf({ from, commit }: Incoming, facts: MergeFacts): string {
+  const parts = [
+    [facts.arrived.length, "new"],
+    [facts.changed.length, "changed"],
+    [facts.gone.length, "deleted"],
+    [facts.conflicts.length, "in conflict"],
+  ].flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]));
+  const paused = facts.paused.length > 0 ? `; ${facts.paused.join(", ")} paused, cox switch goes on` : "";
+  return `merged ${from} at ${commit.slice(0, 12)}: ${parts.join(", ") || "no"} tasks${paused}`;
+}
+
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
