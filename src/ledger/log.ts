@@ -32,6 +32,8 @@ export interface LogFilter {
   reason?: string;
   /** Only what this commit does not reach. */
   after?: string;
+  /** Only this machine's own line: of what was merged, what it changed here. */
+  ownLine?: boolean;
 }
 
 const LOOK_MS = 150;
@@ -53,6 +55,7 @@ export async function readLog(repository: string, ref: string, filter: LogFilter
     "--no-show-signature",
     "-z",
     `--format=tformat:${FIELDS.join("%x00")}`,
+    ...(filter.ownLine ? ["--first-parent"] : []),
     ...(greps.length === 0 ? [] : ["--basic-regexp", "--all-match", ...greps]),
     ...(filter.limit === undefined ? [] : [`--max-count=${filter.limit}`]),
     ...(filter.since === undefined ? [] : [`--since=@${Math.ceil(toMs(filter.since) / 1000)} +0000`]),

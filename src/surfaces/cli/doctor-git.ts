@@ -112,7 +112,7 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
   let entries;
   let recorded;
   try {
-    [entries, recorded] = await Promise.all([readLog(repository.root, ref), recordedFiles(repository, tip)]);
+    [entries, recorded] = await Promise.all([readLog(repository.root, ref, { ownLine: true }), recordedFiles(repository, tip)]);
   } catch (error) {
     return [
       bad(
@@ -122,7 +122,9 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
       ),
     ];
   }
-  const findings = [ok("ledger", `${ref} at ${tip.slice(0, 12)}, ${entries.length} entries`)];
+  const others = await ledgersOfOthers(repository, ref);
+  const own = others.length > 0 ? `; each working tree has its own, others: ${some(others)}` : "";
+  const findings = [ok("ledger", `${ref} at ${tip.slice(0, 12)}, ${entries.length} entries${own}`)];
   findings.push(...differences({ repository, folder, recorded, up }));
   const breaks = chainBreaks(entries, (key) => statusOf(folder, key));
   // A daemon at work is always a moment ahead of, or behind, this look.
@@ -135,6 +137,13 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
       ),
     );
   return findings;
+}
+
+/** Ledgers of the repository's other working trees. */
+async function ledgersOfOthers({ commonDir }: Repository, ref: string): Promise<string[]> {
+  const listed = await git(["for-each-ref", "--format=%(refname)", "refs/cox/"], { cwd: commonDir, gitDir: commonDir });
+  const names = listed.stdout.toString().split("\n");
+  return names.filter((name) => /^refs\/cox\/(?:worktrees\/[^/]+\/)?ledger$/.test(name) && name !== ref);
 }
 
 /** What the disk has otherwise than the ledger; while a daemon is `up`, only what no transition on its way explains. */

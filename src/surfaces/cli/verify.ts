@@ -56,7 +56,7 @@ async function run(input: Input, context: Context): Promise<Outcome> {
 
 /** The last `Cox-To` of a task is the status in its recorded file: asked of the same commit, so no daemon disturbs it. */
 async function chainFindings(repository: Repository, tip: string): Promise<Finding[]> {
-  const entries = await readLog(repository.root, tip);
+  const entries = await readLog(repository.root, tip, { ownLine: true });
   const tasks = new Set(entries.flatMap(({ session, task }) => (session && task ? [`${session}/${task}`] : [])));
   const status = new Map<string, string>();
   const objects = openObjects(repository.commonDir);
