@@ -73,7 +73,7 @@ export async function readForeign(
       const path = at.task(session, id);
       const since = was === null ? null : base;
       const [here, there] = await Promise.all(
-        [ours, theirs].map((tip) => (tip === null ? null : known.lastWord({ tip, since, path, task: id }))),
+        [ours, theirs].map(async (tip) => (tip === null ? null : known.lastWord({ tip, since, path, task: id }))),
       );
       if (here && there) words.set(id, { ours: here, theirs: there });
     }

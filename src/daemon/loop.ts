@@ -18,6 +18,7 @@ import { Agents } from "./agents.ts";
 import { Alarm } from "./alarm.ts";
 import { Capacity, dayOf } from "./capacity.ts";
 import { subjectOf } from "./entries.ts";
+import { exitCodeOf } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
 import { metricsOf } from "./measure.ts";
 import { giveBackMemory } from "./memory.ts";
@@ -31,6 +32,7 @@ import { lossOf, lossOfTasks } from "./loss.ts";
 import { writePages } from "./record.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
+import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
 
@@ -101,12 +103,12 @@ export class Loop {
     for (const run of mergeOnly ? [] : this.workspace.state.runs.values()) this.later(this.agents.adopt(run));
     const rescan = setInterval(() => this.rescan(), parseDuration(this.workspace.config.rescan) ?? 5000);
     try {
-      await this.round(first.found, true);
+      await this.round(await this.foundAfterMerges(first.found), true);
       if (this.lost) return 1;
       let done = await this.mergeIn();
       for (let rounds = 1; ; rounds++) {
         if (mergeOnly && (done || rounds === MOST_STALE)) return done ? 0 : 1;
-        if (this.isOver()) return this.exitCode();
+        if (this.isOver()) return this.options.once ? exitCodeOf(this.workspace) : 0;
         await this.sleep();
         const found = await this.insist(() => this.look());
         if (this.lost) return 1;
@@ -175,6 +177,14 @@ export class Loop {
     if (!this.lost) log.say("error", tenure.holds() ? lossOfTasks(unasked) : lossOf(this.workspace));
     this.lost = true;
     return true;
+  }
+
+  /** A merge that was cut off stands on disk already: it is finished before that is taken for a person's doing. */
+  private async foundAfterMerges(found: Found[]): Promise<Found[]> {
+    const before = this.workspace.ledger.tip;
+    await this.mergeIn();
+    if (this.workspace.ledger.tip === before) return found;
+    return undecided(this.workspace, await this.insist(() => this.workspace.scanner.full()));
   }
 
   /** What waits to be merged, one after another; whether all of it is. */
@@ -422,16 +432,6 @@ export class Loop {
       if (session.index.ready.length > 0) return false;
     }
     return true;
-  }
-
-  /** For `--once`: 0 if all that the active sessions asked for is done, 1 if something is blocked or was not taken in. */
-  private exitCode(): number {
-    if (!this.options.once) return 0;
-    for (const session of this.workspace.state.sessions.values()) {
-      if (session.file.status !== "active") continue;
-      for (const task of session.tasks.values()) if (task.status !== "completed") return 1;
-    }
-    return this.workspace.held.all().length > 0 ? 1 : 0;
   }
 
   private async sleep(): Promise<void> {

@@ -1,6 +1,7 @@
 /** What merging another history with ours comes to: decided here, written elsewhere. SPEC sections 7 and 13. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readLog } from "../ledger/log.ts";
 import { arrive, type Arrival } from "../machine/arrival.ts";
 import { mergeSession } from "../machine/both-sessions.ts";
 import { mergeTasks } from "../machine/both-sides.ts";
@@ -88,11 +89,27 @@ export async function planMerge(
   const decision = arrive(workspace.state, arrivals);
   const isOurs = decision.changes.length === 0 && [...files.keys()].every((path) => isRebuilt(path));
   const behind = foreign.base !== null && foreign.base === foreign.ours;
-  const way = behind && likeTheirs ? "forward" : behind && isOurs ? "nothing" : "join";
+  const adoptable = behind && likeTheirs && (await isWholeStory(workspace, foreign));
+  const way = adoptable ? "forward" : behind && isOurs ? "nothing" : "join";
   const none: Decision = { changes: [], effects: [] };
   return way === "forward"
     ? { way, adopted: decision, decision: none, texts, files, facts }
     : { way, adopted: none, decision, texts, files, facts };
+}
+
+/** Whether their own line tells how each task came to the status that it has there: then it can be ours. */
+async function isWholeStory({ gitDir }: Workspace, foreign: Foreign): Promise<boolean> {
+  const { base, theirs, sessions } = foreign;
+  if (base === null) return true;
+  const told = new Map<string, string | null>();
+  for (const { session, task, to } of await readLog(gitDir, theirs, { after: base, ownLine: true }))
+    if (to !== null && !told.has(`${session}/${task}`)) told.set(`${session}/${task}`, to);
+  for (const { session, tasks } of sessions.values())
+    for (const [id, each] of tasks) {
+      const [was, is] = [each.base?.status ?? "deleted", each.theirs?.status ?? "deleted"];
+      if (was !== is && told.get(`${session}/${id}`) !== is) return false;
+    }
+  return true;
 }
 
 function asTheyAre(foreign: Foreign): Arrival[] {

@@ -127,7 +127,10 @@ async function place(
   for (const [path, content] of all) {
     if (content === null) removals.push(path);
     else {
-      if (readRegular(join(folder, path))?.content.equals(content)) continue;
+      if (readRegular(join(folder, path))?.content.equals(content)) {
+        scanner.wrote(path, content); // of a merge that was cut off, or everybody's
+        continue;
+      }
       const careful = CAREFUL.has(placeOf(path).kind)
         ? { changed: scanner.watchful(path), keep: () => kept.keep(path, Date.now()) }
         : {};

@@ -1,6 +1,6 @@
 /** The ledger: one commit on a git ref for each entry, acknowledged when it is durable. SPEC section 7. */
 import { isUtf8 } from "node:buffer";
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Instant, toMs } from "../model/time.ts";
 import { openObjects } from "./cat-file.ts";
@@ -160,10 +160,12 @@ function ledgerAt(
     return done;
   };
   // Written in place: it is one block, and an older one makes the next start look closer, nothing more.
+  let flag: "w" | "r+" = "w";
   const noteTip = () => {
     if (at.tipFile === undefined || tip === null) return;
     try {
-      writeFileSync(at.tipFile, `${tip}\n`, { flag: existsSync(at.tipFile) ? "r+" : "w" });
+      writeFileSync(at.tipFile, `${tip}\n`, { flag });
+      flag = "r+";
     } catch {
       // What cannot be noted is compared at the next start.
     }

@@ -313,11 +313,11 @@ export class Workshop {
 
   // The ledger.
 
-  /** Commits, oldest first. */
+  /** Commits of its own line, oldest first. */
   ledger(): Commit[] {
     if (this.git("for-each-ref", LEDGER) === "") return [];
     const format = "%H%x1f%s%x1f%an%x1f%ae%x1f%cn%x1f%(trailers:only,unfold)%x1e";
-    const records = this.git("log", "--reverse", `--format=${format}`, LEDGER).split("\x1e");
+    const records = this.git("log", "--reverse", "--first-parent", `--format=${format}`, LEDGER).split("\x1e");
     return records.flatMap((record) => {
       const [hash = "", subject = "", author = "", email = "", committer = "", trailers = ""] = record
         .trim()
@@ -354,6 +354,21 @@ export class Workshop {
     } catch {
       return undefined;
     }
+  }
+
+  /** As another writer of the ledger would: a commit on the one that `onto` names, with one file changed. Its id. */
+  commitOnto(onto: string, path: string, content: string, subject: string): string {
+    const index = { GIT_INDEX_FILE: join(this.root, "another-index") };
+    const run = (input: string, ...args: string[]) => {
+      const env = { ...this.environment(), ...index };
+      const { status, stdout, stderr } = spawnSync("git", args, { cwd: this.dir, env, input, encoding: "utf8" });
+      if (status !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
+      return stdout.trim();
+    };
+    run("", "read-tree", onto);
+    const blob = run(content, "hash-object", "-w", "--stdin");
+    run("", "update-index", "--add", "--cacheinfo", `100644,${blob},.workflow/${path}`);
+    return run(`${subject}\n`, "commit-tree", run("", "write-tree"), "-p", onto);
   }
 
   recordedPaths(): string[] {

@@ -129,7 +129,7 @@ describe("cox sync", { concurrency: 2 }, () => {
     add(a, "Of a");
     sync(a);
     add(b, "Of b");
-    add(b, "After that of b", "true", "--after", "impl-1");
+    add(b, "After that of b", "true", "--depends", "impl-1");
     const { renumbered } = sync(b) as { renumbered: { side: string; from: string; to: string }[] };
     assert.deepEqual(
       renumbered.map(({ from, to }) => [from, to]),

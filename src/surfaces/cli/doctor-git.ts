@@ -112,7 +112,10 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
   let entries;
   let recorded;
   try {
-    [entries, recorded] = await Promise.all([readLog(repository.root, ref, { ownLine: true }), recordedFiles(repository, tip)]);
+    [entries, recorded] = await Promise.all([
+      readLog(repository.root, ref, { ownLine: true }),
+      recordedFiles(repository, tip),
+    ]);
   } catch (error) {
     return [
       bad(

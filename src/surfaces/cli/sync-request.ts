@@ -36,9 +36,15 @@ export async function askToMerge(
 ): Promise<{ ok: Merged | undefined } | { trouble: Trouble }> {
   const { workspace } = context;
   const name = join(SYNC_REQUESTS, randomUUID());
-  const [asked, answered] = [`${name}.request.json`, `${name}.answer.json`].map((path) => join(workspace.folder, path)) as [string, string];
+  const [asked, answered] = [`${name}.request.json`, `${name}.answer.json`].map((path) =>
+    join(workspace.folder, path),
+  ) as [string, string];
   if (request.commit !== null)
-    await writeFiles(workspace.folder, [{ path: `${name}.request.json`, content: `${JSON.stringify(request)}\n` }], false);
+    await writeFiles(
+      workspace.folder,
+      [{ path: `${name}.request.json`, content: `${JSON.stringify(request)}\n` }],
+      false,
+    );
   try {
     const said: string[] = [];
     for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(LOOK_MS)) {

@@ -29,7 +29,10 @@ export const command: Command = {
   run,
 };
 
-async function run(input: { text(name: string): string | undefined; flag(name: string): boolean }, context: Here): Promise<Outcome> {
+async function run(
+  input: { text(name: string): string | undefined; flag(name: string): boolean },
+  context: Here,
+): Promise<Outcome> {
   const found = await findLedger(context.dir, context.environment);
   if ("trouble" in found) return refused(found.trouble);
   const { repository, ref } = found.ok;
@@ -84,7 +87,8 @@ async function once(
   total.tip = tip;
   if (tip === null || tip === expected) return { ok: true };
   const own = { cwd: repository.commonDir, gitDir: repository.commonDir };
-  if (expected !== null && (await git(["merge-base", "--is-ancestor", tip, expected], own)).code === 0) return { ok: true };
+  if (expected !== null && (await git(["merge-base", "--is-ancestor", tip, expected], own)).code === 0)
+    return { ok: true };
   const problem = await pushLedger(cwd, remote, { commit: tip, expected });
   if (problem === undefined) {
     await git(["update-ref", remote.tracking, tip], own);
@@ -114,7 +118,8 @@ async function remoteFor(cwd: string, wanted: string | undefined): Promise<{ ok:
   }
   const [first] = names;
   if (names.includes("origin")) return { ok: "origin" };
-  if (first === undefined) return { trouble: { exit: 4, what: "This repository has no remote to sync with.", todo: add } };
+  if (first === undefined)
+    return { trouble: { exit: 4, what: "This repository has no remote to sync with.", todo: add } };
   if (names.length === 1) return { ok: first };
   return { trouble: { exit: 2, what: "Which remote?", why: listed, todo: `cox sync ${first}` } };
 }
