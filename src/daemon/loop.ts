@@ -45,6 +45,8 @@ export interface LoopOptions {
 
 const MOST_STALE = 60;
 const STALE_MS = 20;
+/** So often a merge is tried that somebody's saves, or a full disk, come in the way of. */
+const MOST_MERGES = 10;
 
 export class Loop {
   readonly agents: Agents;
@@ -107,7 +109,7 @@ export class Loop {
       if (this.lost) return 1;
       let done = await this.mergeIn();
       for (let rounds = 1; ; rounds++) {
-        if (mergeOnly && (done || rounds === MOST_STALE)) return done ? 0 : 1;
+        if (mergeOnly && (done || rounds === MOST_MERGES)) return done ? 0 : 1;
         if (this.isOver()) return this.options.once ? exitCodeOf(this.workspace) : 0;
         await this.sleep();
         const found = await this.insist(() => this.look());

@@ -45,7 +45,7 @@ export async function rejoinAtStart(of: {
   blobId: (content: Buffer) => string;
 }): Promise<Told | undefined> {
   const known = histories(of.gitDir);
-  const [noted, found] = [notedTip(of.folder), await known.commit(of.ref)];
+  const [noted, found] = [notedTip(of.folder, of.ref), await known.commit(of.ref)];
   if (noted === undefined || found === null || noted === found || (await known.commit(noted)) === null)
     return undefined;
   const isOurs = (await known.isWithin(noted, found)) && !(await isUnknown(known, { ...of, noted, found }));
@@ -97,9 +97,11 @@ const LOOKED_AT = new Set<ReturnType<typeof placeOf>["kind"]>([
   "other",
 ]);
 
-function notedTip(folder: string): string | undefined {
+/** Of another ref (`ledger.ref` was changed) it says nothing. */
+function notedTip(folder: string, ref: string): string | undefined {
   try {
-    return /^[0-9a-f]{40,64}$/m.exec(readFileSync(tipFile(folder), "utf8"))?.[0];
+    const [name, commit = ""] = readFileSync(tipFile(folder), "utf8").trim().split(" ");
+    return name === ref && /^[0-9a-f]{40,64}$/.test(commit) ? commit : undefined;
   } catch {
     return undefined;
   }

@@ -61,7 +61,7 @@ export interface LedgerOptions {
   redact: (text: string) => string;
   /** A file outside the repository's own that remembers which packs are the ledger's. */
   packList?: string;
-  /** A file that holds the newest commit recorded here, so that the next life sees whether somebody moved the ref. */
+  /** A file that holds the ref and the newest commit recorded here, so that the next life sees whether somebody moved the ref. */
   tipFile?: string;
   /** Signs each commit with the user's SSH key. */
   sign?: boolean;
@@ -164,7 +164,7 @@ function ledgerAt(
   const noteTip = () => {
     if (at.tipFile === undefined || tip === null) return;
     try {
-      writeFileSync(at.tipFile, `${tip}\n`, { flag });
+      writeFileSync(at.tipFile, `${ref} ${tip}\n`, { flag });
       flag = "r+";
     } catch {
       // What cannot be noted is compared at the next start.

@@ -92,17 +92,23 @@ async function judged({ commonDir }: Repository, tree: WorkingTree): Promise<Wor
   return merged ? { path } : { path, holds: `its commits are merged into no other branch` };
 }
 
+const PLACES = ["refs/cox/", "refs/cox-remotes/", "refs/cox-moved/"];
+
 /** Of the main working tree: all that is no other one's. Of a linked one: its own. */
 async function refsOf(repository: Repository, ref: string): Promise<Pick<Installed, "refs" | "rescued">> {
   const own = { cwd: repository.commonDir, gitDir: repository.commonDir };
   const linked = repository.gitDir !== repository.commonDir;
-  const listed = await git(["for-each-ref", "--format=%(objectname) %(refname)", "refs/cox/", ref], own);
+  const listed = await git(["for-each-ref", "--format=%(objectname) %(refname)", ...PLACES, ref], own);
   if (listed.code !== 0) throw new Error(`git for-each-ref failed: ${listed.stderr}`);
   const rescued: string[] = [];
   const refs: Installed["refs"] = [];
   for (const line of namesIn(listed.stdout)) {
     const [commit = "", name = ""] = line.split(" ");
-    const others = linked ? !name.startsWith(ref.replace(/[^/]+$/, "")) : name.startsWith("refs/cox/worktrees/");
+    // What was fetched of a remote's ledger belongs to its namesake here.
+    const namesake = name.replace(/^refs\/cox-(?:remotes\/[^/]+|moved)\//, "refs/cox/");
+    const others = linked
+      ? !namesake.startsWith(ref.replace(/[^/]+$/, ""))
+      : namesake.startsWith("refs/cox/worktrees/");
     if (others) continue;
     if (name.startsWith("refs/cox/rescue/")) {
       const held = await git(["for-each-ref", "--contains", commit, "--format=%(refname)", "refs/heads/"], own);
