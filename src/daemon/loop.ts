@@ -109,7 +109,10 @@ export class Loop {
       if (this.lost) return 1;
       let done = await this.mergeIn();
       for (let rounds = 1; ; rounds++) {
-        if (mergeOnly && (done || rounds === MOST_MERGES)) return done ? 0 : 1;
+        if (mergeOnly && (done || rounds === MOST_MERGES)) {
+          await this.round([], false); // its pages
+          return done ? 0 : 1;
+        }
         if (this.isOver()) return this.options.once ? exitCodeOf(this.workspace) : 0;
         await this.sleep();
         const found = await this.insist(() => this.look());
@@ -184,30 +187,27 @@ export class Loop {
   /** A merge that was cut off stands on disk already: it is finished before that is taken for a person's doing. */
   private async foundAfterMerges(found: Found[]): Promise<Found[]> {
     const before = this.workspace.ledger.tip;
-    await this.mergeIn();
+    // Where nothing is recorded yet, what is on disk comes first.
+    if (before !== null) await this.mergeIn();
     if (this.workspace.ledger.tip === before) return found;
     return undecided(this.workspace, await this.insist(() => this.workspace.scanner.full()));
   }
 
   /** What waits to be merged, one after another; whether all of it is. */
-  private async mergeIn(): Promise<boolean> {
-    const pagesAfter = (decision: Decision) =>
-      this.pages.after(decision, { at: instant(Date.now()), responses: this.agents.responses, also: [], all: true });
-    while (!this.unrecorded && !this.noticesLoss()) {
-      const step = await this.merging.step(pagesAfter);
-      if (!step) return true;
-      if ("merged" in step) {
-        await this.act(step.merged);
+  private mergeIn(): Promise<boolean> {
+    const at = () => instant(Date.now());
+    return this.merging.all({
+      mayGoOn: () => !this.unrecorded && !this.noticesLoss(),
+      pagesAfter: (decision) =>
+        this.pages.after(decision, { at: at(), responses: this.agents.responses, also: [], all: true }),
+      act: async (decision) => {
+        await this.act(decision);
         for (const session of this.workspace.state.sessions.keys()) this.viewsDue.add(session);
         this.tell({ type: "tick" });
-        continue;
-      }
-      if ("failed" in step) this.workspace.log.say("error", `a merge has to wait: ${step.failed}`);
-      for (const path of "stale" in step ? step.stale : []) this.hint(path);
-      this.alarm.set(Date.now() + ("stale" in step ? SOON_MS : RETRY_RECORD_MS));
-      return false;
-    }
-    return false;
+      },
+      look: (paths) => paths.forEach((path) => this.hint(path)),
+      again: (ms) => this.alarm.set(Date.now() + ms),
+    });
   }
 
   private async round(found: Found[], starting: boolean): Promise<void> {

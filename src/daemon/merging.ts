@@ -13,6 +13,7 @@ import { instant } from "../model/time.ts";
 import { SYNC_REQUESTS } from "../store/paths.ts";
 import type { MergeFacts } from "./merge-plan.ts";
 import type { Page } from "./pages.ts";
+import { RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { asideRef, rejoin } from "./rejoin.ts";
 import { takeIn, type Incoming } from "./take-in.ts";
 import { isTracked, type Workspace } from "./workspace.ts";
@@ -24,8 +25,20 @@ interface Request extends Incoming {
   aside?: string;
 }
 
+/** What the loop lends for merging. */
+interface Lent {
+  mayGoOn: () => boolean;
+  pagesAfter: (decision: Decision) => Page[];
+  /** Makes the decision the state, and carries it out. */
+  act: (decision: Decision) => Promise<void>;
+  /** These files are to be looked at. */
+  look: (paths: readonly string[]) => void;
+  /** Merging is to be tried again after so many ms. */
+  again: (ms: number) => void;
+}
+
 /** `merged`: a decision to be carried out. `stale`: these files are to be looked at first. `failed`: try again later. */
-export type Step = { merged: Decision } | { stale: string[] } | { failed: string } | undefined;
+type Step = { merged: Decision } | { stale: string[] } | { failed: string } | undefined;
 
 export class Merging {
   private readonly workspace: Workspace;
@@ -51,8 +64,25 @@ export class Merging {
     this.moved = true;
   }
 
+  /** Merges all that waits; false if something has to wait longer. */
+  async all({ mayGoOn, pagesAfter, act, look, again }: Lent): Promise<boolean> {
+    while (mayGoOn()) {
+      const step = await this.step(pagesAfter);
+      if (!step) return true;
+      if ("merged" in step) {
+        await act(step.merged);
+        continue;
+      }
+      if ("failed" in step) this.workspace.log.say("error", `a merge has to wait: ${step.failed}`);
+      else look(step.stale);
+      again("failed" in step ? RETRY_RECORD_MS : SOON_MS);
+      return false;
+    }
+    return false;
+  }
+
   /** Merges one history, if one waits; undefined if none does. */
-  async step(pagesAfter: (decision: Decision) => Page[]): Promise<Step> {
+  private async step(pagesAfter: (decision: Decision) => Page[]): Promise<Step> {
     const { workspace } = this;
     try {
       await this.compareRef();

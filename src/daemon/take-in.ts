@@ -215,6 +215,15 @@ function entriesOf(of: {
       joins: incoming.commit,
     });
   }
+  if (plan.way === "forward" && plan.facts.kept.length > 0) {
+    entries.push({
+      subject: `workspace: settings and roles of ${incoming.from} are not taken over`,
+      trailers: [["Cox-Actor", "daemon"], merged],
+      actor: "daemon",
+      at: now,
+      changes: plan.facts.kept.map((path) => ({ path, content: null })),
+    });
+  }
   const transitions = plan.decision.changes.filter(isTransition);
   const last = new Map(transitions.flatMap((each) => filesOf(each).map(([path]) => [path, each])));
   for (const transition of transitions) {

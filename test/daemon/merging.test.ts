@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 import { MERGE_FAILPOINTS, type Failpoint } from "../../src/daemon/failpoint.ts";
+import type { Task } from "../../src/model/task.ts";
 import { assertRanOnce, assertWhole, NOTES, ran } from "../support/survival.ts";
 import { LEDGER, SESSION, workshop, type Workshop } from "../support/workshop.ts";
 
@@ -11,6 +12,7 @@ const ASIDE = "refs/cox-moved/ledger";
 /** Another machine, that has done two tasks and left one. */
 async function elsewhere(t: TestContext): Promise<Workshop> {
   const there = await workshop(t, { session: OTHER });
+  there.drop("agents/shell.md", "---\nname: shell\ndescription: a shell\nrunner: command\ncommand: sh\n---\n");
   there.command("impl-1", NOTES, { session: OTHER });
   there.command("impl-2", NOTES, { session: OTHER });
   await there.becomes("impl-1", "completed", OTHER);
@@ -32,6 +34,9 @@ async function assertMerged(shop: Workshop, there: Workshop, ours: string): Prom
   for (const path of [`${OTHER}/prompts/impl-1-a1.md`, `${OTHER}/responses/impl-2-a1.json`])
     assert.equal(shop.read(path), there.read(path));
   assert.match(shop.read(`${OTHER}/workflow-session.json`), /"status": "paused"/);
+  assert.equal(shop.has("agents/shell.md"), false);
+  assert.ok(!shop.recordedPaths().includes("agents/shell.md"));
+  assert.ok(there.recordedPaths().includes("agents/shell.md"));
   for (const commit of [ours, there.git("rev-parse", LEDGER)]) shop.git("merge-base", "--is-ancestor", commit, LEDGER);
   await shop.until("nothing waits to be merged", () => shop.git("for-each-ref", ASIDE) === "");
   assert.deepEqual(
@@ -87,6 +92,63 @@ describe("a foreign history", { concurrency: 2 }, () => {
     await shop.becomes("impl-9", "blocked");
     assert.equal(shop.reason("impl-9"), "cancelled");
     await shop.until("no agent runs", async () => (await shop.agents()).length === 0);
+    await assertWhole(shop);
+  });
+
+  test("that brings work for a session at work pauses it first: nothing that came with it runs", async (t) => {
+    const shop = await workshop(t, { env: { COX_RESCAN: "300ms" } });
+    shop.command("impl-1", NOTES);
+    await shop.becomes("impl-1", "completed");
+    const task = JSON.parse(shop.read(`${SESSION}/.task/impl-1.json`)) as Task;
+    const evil = {
+      ...task,
+      id: "impl-2",
+      status: "pending",
+      execution: { command: 'touch "$HOME/evil"', attempts: 0, last_attempt: null },
+    };
+    shop.git(
+      "update-ref",
+      LEDGER,
+      shop.commitOnto(LEDGER, `${SESSION}/.task/impl-2.json`, JSON.stringify(evil), "evil"),
+    );
+    await shop.becomes("impl-2", "pending");
+    await shop.until("the session is paused", () => shop.subjects().includes(`${SESSION}: active -> paused`));
+    assert.equal(shop.has(`.active-${SESSION}`), false);
+    await shop.stays("nothing ran", () => shop.left("evil") === undefined, 700);
+    assert.match(shop.output, /WFS-main paused, cox switch goes on/);
+    // A person lets it go on.
+    shop.touch(`.active-${SESSION}`);
+    await shop.becomes("impl-2", "completed");
+    await assertWhole(shop);
+  });
+
+  test("cannot bring roles, settings, markers, or what is no task", async (t) => {
+    const shop = await workshop(t, { env: { COX_RESCAN: "300ms" } });
+    shop.command("impl-1", NOTES);
+    await shop.becomes("impl-1", "completed");
+    const outside = { ...shop.task("impl-1"), id: "impl-7", status: "pending", paths: "../../etc" };
+    const files = {
+      "agents/code-developer.md": "---\nname: code-developer\nrunner: command\n---\n",
+      "config.yaml": "concurrency: 9\n",
+      ".active-WFS-evil": "",
+      ".run/trust.json": "{}",
+      "WFS-evil/workflow-session.json": '{"session_id": "WFS-else", "status": "active"}',
+      "WFS-evil/.task/impl-1.json": '{"id": "impl-1", "title": "Not whole"}',
+      [`${SESSION}/.task/impl-6.json`]: '{"id": "impl-1", "title": "Another\'s id"}',
+      [`${SESSION}/.task/impl-7.json`]: JSON.stringify(outside),
+      [`${SESSION}/.task/impl-8.json`]: "{ no JSON",
+      "inbox/evil.json": '{"title": "Dropped"}',
+    };
+    let onto = shop.git("rev-parse", LEDGER);
+    for (const [path, content] of Object.entries(files)) onto = shop.commitOnto(onto, path, content, `evil ${path}`);
+    shop.git("update-ref", LEDGER, onto);
+    await shop.until("it is merged", () => hasMerged(shop));
+    shop.git("merge-base", "--is-ancestor", onto, LEDGER);
+    await shop.becomes("impl-7", "blocked");
+    assert.equal(shop.reason("impl-7"), "conflict");
+    assert.match(shop.task("impl-7")?.execution.conflict?.message ?? "", /leaves the repository/);
+    for (const path of Object.keys(files)) if (!path.endsWith("impl-7.json")) assert.equal(shop.has(path), false, path);
+    assert.deepEqual(ran(shop), ["impl-1 1"]);
     await assertWhole(shop);
   });
 

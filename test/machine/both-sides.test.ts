@@ -1,6 +1,7 @@
 /** Tasks that two machines have changed, merged by values. SPEC section 7. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { mergeTasks, type Sides, type Word } from "../../src/machine/both-sides.ts";
 import { withExecution, withState, type Task } from "../../src/model/task.ts";
 import { task } from "./play.ts";
@@ -133,4 +134,34 @@ test("two tasks with the same number that were both begun are a conflict", () =>
   const { tasks, conflicts } = merge({ ours, theirs });
   assert.deepEqual(conflicts.get("impl-3"), ["title"]);
   assert.equal(tasks.get("impl-3")?.execution.reason, "conflict");
+});
+
+test("whatever two machines have made of a task, both come to the same, and no conflict is lost", () => {
+  const version = fc
+    .record({
+      title: fc.constantFrom("Begin", "A", "B"),
+      paths: fc.constantFrom("", "src/a", "src/b"),
+      priority: fc.constantFrom(undefined, 1, 2),
+      state: fc.constantFrom("pending", "completed", "cancelled", "elsewhere"),
+    })
+    .map(({ title, paths, priority, state }): Task => {
+      const given = withExecution({ ...one, title, paths }, { priority });
+      if (state === "pending") return given;
+      if (state === "completed") return completed(given);
+      return withState(given, { status: "blocked", reason: state as "cancelled" | "elsewhere" });
+    });
+  const word0 = fc.record({ at: fc.integer({ min: 0, max: 3 }), movedAt: fc.integer({ min: 0, max: 3 }) });
+  fc.assert(
+    fc.property(fc.option(version), version, version, word0, word0, (base, a, b, wordA, wordB) => {
+      const words = { ours: { commit: "a", ...wordA }, theirs: { commit: "b", ...wordB } };
+      const here = merge({ base, ours: a, theirs: b, words });
+      const there = merge({ base, ours: b, theirs: a, words: { ours: words.theirs, theirs: words.ours } });
+      const [mine, yours] = [here.tasks.get("impl-1") ?? a, there.tasks.get("impl-1") ?? b];
+      if (here.renumbered.length > 0) return;
+      // To be at work elsewhere is told of one machine only.
+      assert.deepEqual(mine, yours);
+      assert.deepEqual(here.conflicts, there.conflicts);
+      if (here.conflicts.size > 0) assert.equal(mine.execution.reason, "conflict");
+    }),
+  );
 });

@@ -76,6 +76,7 @@ describe("cox sync", { concurrency: 2 }, () => {
     add(a, "First");
     assert.deepEqual(sync(a)["pushed"], true);
     assert.deepEqual(sync(b)["arrived"], [`${SHOP}/impl-1`]);
+    assert.match(b.read(`.workflow/${SHOP}/TODO_LIST.md`), /First/);
     add(b, "Second");
     sync(b);
     assert.deepEqual(sync(a)["arrived"], [`${SHOP}/impl-2`]);
@@ -180,7 +181,7 @@ describe("cox sync", { concurrency: 2 }, () => {
     session(a);
     sync(a);
     sync(b);
-    for (let round = 1; round <= 3; round++) {
+    for (let round = 1; round <= 2; round++) {
       add(a, `a${round}`);
       add(b, `b${round}`);
       const ends = await Promise.all([a.together("sync"), b.together("sync")]);
@@ -193,7 +194,7 @@ describe("cox sync", { concurrency: 2 }, () => {
     sync(a);
     sync(b);
     sync(a);
-    assert.equal(titles(a).length, 6);
+    assert.equal(titles(a).length, 4);
     assert.deepEqual(titles(a), titles(b));
     for (const lab of [a, b]) hub.git("merge-base", "--is-ancestor", tip(lab), LEDGER);
     assertSound(a, b);
@@ -303,6 +304,25 @@ describe("cox sync", { concurrency: 2 }, () => {
     assert.equal(b.task("impl-1", SHOP).execution["attempts"], 1);
     for (const lab of [a, b]) assert.equal(lab.cox("stop").exit, 0);
     assertSound(a, b);
+  });
+
+  test("of linked working trees keeps to the ledger of each, and cox doctor names them", (t) => {
+    const { a, hub } = machines(t);
+    session(a);
+    a.git("commit", "-q", "--allow-empty", "-m", "begin");
+    a.git("worktree", "add", "-q", "../linked");
+    const linked = labIn(join(a.dir, "..", "linked"));
+    assert.equal(linked.cox("init").exit, 0);
+    assert.equal(linked.cox("session", "new", "linked").exit, 0);
+    sync(a);
+    sync(linked);
+    const own = "refs/cox/worktrees/linked/ledger";
+    assert.deepEqual(hub.git("for-each-ref", "--format=%(refname)").trim().split("\n"), [LEDGER, own]);
+    assert.match(linked.cox("doctor").out, new RegExp(`${own} at .*each working tree has its own, others: ${LEDGER}`));
+    assert.match(a.cox("doctor").out, new RegExp(`${LEDGER} at .*others: ${own}`));
+    assert.equal(a.has(".workflow/WFS-linked"), false);
+    const { removed } = a.json<{ removed: { refs: { name: string }[] } }>("uninstall", "--ledger");
+    assert.deepEqual(removed.refs.map(({ name }) => name).sort(), ["refs/cox-remotes/origin/ledger", LEDGER]);
   });
 
   test("says which remote it needs", (t) => {
