@@ -32,6 +32,7 @@ import { lossOf, lossOfTasks } from "./loss.ts";
 import { writePages } from "./record.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
+import { isCutOff, noteWhole } from "./take-in.ts";
 import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
 import { isTransition } from "../model/transition.ts";
@@ -186,10 +187,8 @@ export class Loop {
 
   /** A merge that was cut off stands on disk already: it is finished before that is taken for a person's doing. */
   private async foundAfterMerges(found: Found[]): Promise<Found[]> {
-    const before = this.workspace.ledger.tip;
-    // Where nothing is recorded yet, what is on disk comes first.
-    if (before !== null) await this.mergeIn();
-    if (this.workspace.ledger.tip === before) return found;
+    if (!isCutOff(this.workspace)) return found;
+    if (await this.mergeIn()) noteWhole(this.workspace);
     return undecided(this.workspace, await this.insist(() => this.workspace.scanner.full()));
   }
 

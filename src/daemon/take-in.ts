@@ -2,7 +2,7 @@
  * Makes a merge history, in the order of all else: the files on disk, then the ledger, then the act. Their history and
  * ours are both parents of one commit; on top of it each change here is a transition like any other.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openObjects } from "../ledger/cat-file.ts";
@@ -57,6 +57,7 @@ export async function takeIn(
       return { ok: { way: plan.way, facts: plan.facts, decision: plan.decision, tip: workspace.ledger.tip } };
     workspace.secrets.addDecided([...plan.adopted.changes, ...plan.decision.changes]);
     const texts = textsAfter(workspace, plan);
+    writeFileSync(begun(workspace), `${incoming.commit}\n`);
     const stale = await place(workspace, plan, texts);
     if (stale.length > 0) return { stale };
     failpoint("merged-on-disk");
@@ -71,6 +72,7 @@ export async function takeIn(
     const entries = entriesOf({ plan, texts, incoming, now: of.now, pages, recorded });
     if (entries.length > 0) await workspace.ledger.record(entries);
     failpoint("merged-in-ledger");
+    noteWhole(workspace);
     note(workspace, plan.decision);
     const effects = [...plan.adopted.effects, ...plan.decision.effects];
     const decision = { changes: plan.decision.changes, effects };
@@ -78,6 +80,18 @@ export async function takeIn(
   } finally {
     await objects.close();
   }
+}
+
+/** There while some of a merge may be on disk that the ledger does not have. */
+const begun = ({ folder }: Workspace) => join(folder, RUN, "merging");
+
+/** Whether an earlier daemon died in the middle of a merge. */
+export function isCutOff(workspace: Workspace): boolean {
+  return existsSync(begun(workspace));
+}
+
+export function noteWhole(workspace: Workspace): void {
+  rmSync(begun(workspace), { force: true });
 }
 
 /** Task and session files as they are when all is done. */
