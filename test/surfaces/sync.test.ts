@@ -35,10 +35,11 @@ function session(lab: Lab): void {
 }
 
 /** Drops a task; without an id it gets the next number. */
-function add(lab: Lab, title: string, command = "true", dependencies: string[] = []): void {
+function add(lab: Lab, title: string, more: { command?: string; id?: string; dependencies?: string[] } = {}): void {
   session(lab);
+  const { command = "true", id = title.toLowerCase().replaceAll(" ", "-"), dependencies = [] } = more;
   const task = { title, agent: "command", execution: { command }, relations: { dependencies } };
-  lab.write(`.workflow/${SHOP}/.task/${title.toLowerCase().replaceAll(" ", "-")}.json`, JSON.stringify(task));
+  lab.write(`.workflow/${SHOP}/.task/${id}.json`, JSON.stringify(task));
 }
 
 function sync(lab: Lab, ...args: string[]): Record<string, unknown> {
@@ -131,8 +132,8 @@ describe("cox sync", () => {
     sync(b);
     add(a, "Of a");
     sync(a);
-    add(b, "Of b");
-    add(b, "After that of b", "true", ["impl-1"]);
+    add(b, "Of b", { id: "impl-1" });
+    add(b, "After that of b", { id: "impl-2", dependencies: ["impl-1"] });
     const { renumbered } = sync(b) as { renumbered: { side: string; from: string; to: string }[] };
     assert.deepEqual(
       renumbered.map(({ from, to }) => [from, to]),
@@ -205,7 +206,7 @@ describe("cox sync", () => {
   test("starts nothing: a session that arrives is paused, and so is an active one that gets work", (t) => {
     const { a, b } = machines(t);
     session(a);
-    add(a, "Dangerous", 'touch "$HOME/ran"');
+    add(a, "Dangerous", { command: 'touch "$HOME/ran"' });
     assert.equal(a.cox("switch", SHOP).exit, 0);
     sync(a);
     assert.deepEqual(sync(b)["sessions"], [SHOP]);
@@ -283,7 +284,7 @@ describe("cox sync", () => {
   test("works beside daemons that are up: what one runs, the other sees, and never starts", async (t) => {
     const { a, b } = machines(t);
     session(a);
-    add(a, "Long", 'while [ ! -e "$HOME/go" ]; do sleep 0.05; done; echo done');
+    add(a, "Long", { command: 'while [ ! -e "$HOME/go" ]; do sleep 0.05; done; echo done' });
     assert.equal(a.cox("switch", SHOP).exit, 0);
     for (const lab of [a, b])
       assert.equal(lab.coxWith({ env: { COX_ISOLATION: "none" } }, "start", "--detach").exit, 0);
