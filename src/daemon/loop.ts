@@ -9,7 +9,7 @@ import { appendMetrics } from "../history/metrics.ts";
 import { apply, decide, type Decision } from "../machine/machine.ts";
 import type { RunId, SessionId } from "../model/ids.ts";
 import { instant, parseDuration, toMs } from "../model/time.ts";
-import type { Effect } from "../model/transition.ts";
+import { isTransition, type Effect } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
 import { at } from "../store/paths.ts";
 import type { Found } from "../store/scan.ts";
@@ -35,7 +35,6 @@ import { reloadConfig, reloadRoles } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
 import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
-import { isTransition } from "../model/transition.ts";
 
 export interface LoopOptions {
   /** End when nothing is left to do. */

@@ -30,13 +30,15 @@ export function mergeSession(of: {
     if (value !== undefined) merged[key] = value;
   }
   const file = merged as unknown as SessionFile;
-  const cost = costOf(base, ours, theirs);
+  const cost = sumOf("cost_usd", { base, ours, theirs });
+  const tokens = sumOf("tokens", { base, ours, theirs });
   return {
     ...file,
     status: statusOf(base?.status, ours.status, theirs.status),
     type: typeFor(0, typeFor(TASKS[theirs.type], ours.type)),
     progress: { ...file.progress, current_tasks: ours.progress.current_tasks },
     ...(cost === undefined ? {} : { cost_usd: cost }),
+    ...(tokens === undefined ? {} : { tokens }),
   };
 }
 
@@ -54,8 +56,11 @@ function statusOf(was: SessionStatus | undefined, ours: SessionStatus, theirs: S
 const TASKS = { simple: 0, medium: 5, complex: 16 } as const;
 
 /** What both have spent since. */
-function costOf(base: SessionFile | null, ours: SessionFile, theirs: SessionFile): number | undefined {
-  const [was = 0, here, there] = [base?.cost_usd, ours.cost_usd, theirs.cost_usd];
+function sumOf(
+  what: "cost_usd" | "tokens",
+  { base, ours, theirs }: { base: SessionFile | null; ours: SessionFile; theirs: SessionFile },
+): number | undefined {
+  const [was = 0, here, there] = [base?.[what], ours[what], theirs[what]];
   if (here === undefined || here === was) return there ?? here;
   if (there === undefined || there === was || there === here) return here;
   return Math.max(here, there, here + there - was);

@@ -2,7 +2,18 @@
 import type { Task } from "../model/task.ts";
 
 /** Fields that Coxswain keeps; a save without them has not asked for their removal. */
-const KEPT = new Set(["attempts", "last_attempt", "failures", "source", "branch", "commit", "conflict"]);
+const KEPT = new Set([
+  "attempts",
+  "last_attempt",
+  "failures",
+  "source",
+  "branch",
+  "commit",
+  "conflict",
+  "spent",
+  "over_budget",
+  "fell_back_from",
+]);
 const NESTED = new Set(["context", "relations", "execution", "implementation"]);
 
 export interface Merged {
