@@ -1,8 +1,8 @@
 /** Secrets in text that was escaped for markdown (`\_`) or for the labels of a diagram (`#95;`), as the views do. */
 
-/** No escape of JSON is among them. */
-const MARKDOWN_ESCAPE = /(?<!\\)\\([`*_[\]|~])/g;
-const HAS_MARKDOWN_ESCAPE = /(?<!\\)\\[`*_[\]|~]/;
+/** No escape of JSON is among them; and what stands before a replaced place escapes nothing. */
+const MARKDOWN_ESCAPE = /(?<!\\)\\(?!\[redacted:)([`*_[\]|~])/g;
+const HAS_MARKDOWN_ESCAPE = /(?<!\\)\\(?!\[redacted:)[`*_[\]|~]/;
 /** The label of a node, `["…"]`. */
 const LABEL = /(?<=\[\\{0,3}")[^"\\\n]{1,1000}(?=\\{0,3}"\])/g;
 const LABEL_ESCAPE = /#(\d{1,7});/g;

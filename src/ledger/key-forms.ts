@@ -82,13 +82,13 @@ export const KEY_FORMS: readonly KeyForm[] = [
   {
     kind: "url-password",
     needs: "://",
-    form: /(?<=:\/\/[^\s/?#@:"'`<>\\]{0,128}:)(?!\[redacted|\$|<|\{|\*+@)[^\s/?#@"'`<>\\]{1,256}(?=@)/g,
+    form: /(?<=:\/\/(?:\[redacted:[a-z-]{1,30}\]|(?!\[redacted:)[^\s/?#@:"'`<>\\]){0,128}:)(?!(?:\[redacted:[a-z-]{1,30}\])+@|\$|<|\{|\*+@)[^\s/?#@"'`<>\\]{1,256}(?=@)/g,
   },
   // In those of databases people leave signs unescaped that end other addresses.
   {
     kind: "url-password",
     needs: "://",
-    form: /(?<=(?:mongodb(?:\+srv)?|mysqlx?|mariadb|postgres(?:ql)?|rediss?|amqps?):\/\/[^\s/@:"\\]{0,128}:)(?!\[redacted|\$|<|\{|\*+@)[^\s/@"\\]{1,256}(?=@)/gi,
+    form: /(?<=(?:mongodb(?:\+srv)?|mysqlx?|mariadb|postgres(?:ql)?|rediss?|amqps?):\/\/(?:\[redacted:[a-z-]{1,30}\]|(?!\[redacted:)[^\s/@:"\\]){0,128}:)(?!(?:\[redacted:[a-z-]{1,30}\])+@|\$|<|\{|\*+@)[^\s/@"\\]{1,256}(?=@)/gi,
   },
   {
     kind: "authorization",

@@ -16,6 +16,8 @@ export interface Redacted {
   count: number;
 }
 
+const MOST_TURNS = 5;
+
 /** `extraValues`: secrets known by their value (environment variables passed to agents); under 6 characters ignored. */
 export function redactor(extraValues: readonly string[]): (text: string) => Redacted {
   const known = knownForms(extraValues);
@@ -34,7 +36,12 @@ export function redactor(extraValues: readonly string[]): (text: string) => Reda
       }
       return redactAssigned(redactEncoded(text, mark), mark);
     };
-    const text = take(redactEscaped(original, take));
+    let text = take(redactEscaped(original, take));
+    // What was replaced may show what stands beside it: until there is nothing more, so that once more changes nothing.
+    for (let more = MOST_TURNS, before = 0; count > before && more > 0; more--) {
+      before = count;
+      text = take(redactEscaped(text, take));
+    }
     return { text, count };
   };
 }

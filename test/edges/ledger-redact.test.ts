@@ -254,6 +254,37 @@ test("redacting twice changes nothing more", () => {
   }
 });
 
+test("redacting twice equals redacting once, whatever the pieces are put together from", () => {
+  const pieces = [
+    ...KEYS.map(([, key]) => key),
+    ...["password=", "token: ", "SECRET=", "Bearer ", "hunter2hunter2", "value-1234567", "1234567890", "a_b", "user:"],
+    ...["\\", "\\\\", "\\_", "\\[", "\\n", "[", "]", "{", "}", '"', "'", "`", "\n", " ", ":", "=", ";", "|", "*", "$"],
+    ...["#95;", "#34;", '["', '"]', "&lt;", "&amp;", "://", "mysql://", "@host", "[redacted:value]", "[redacted:jwt]"],
+    Buffer.from(`ghp_${some(36)}`).toString("base64"),
+  ];
+  const known = redactor(["value-1234567"]);
+  let seed = 7;
+  const chance = (below: number) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    const mixed = Math.imul(seed ^ (seed >>> 15), seed | 1);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+  for (let n = 0; n < 20_000; n++) {
+    const text = Array.from({ length: 1 + chance(10) }, () => pieces[chance(pieces.length)]).join("");
+    const once = known(text).text;
+    assert.deepEqual(known(once), { text: once, count: 0 }, JSON.stringify(text));
+  }
+});
+
+test("a password beside what was replaced already is replaced too", () => {
+  const cases: [text: string, clean: string][] = [
+    [`mysql://ghp_${some(36)}:s3cr3t-pw@db/app`, "mysql://[redacted:github-token]:[redacted:url-password]@db/app"],
+    [`https://me:ghp_${some(36)}.s3cr3t@host/`, "https://me:[redacted:url-password]@host/"],
+    [String.raw`C:\ghp_${some(36)}`, String.raw`C:\[redacted:github-token]`],
+  ];
+  for (const [text, clean] of cases) assert.equal(redact(text).text, clean);
+});
+
 test("a megabyte made to be slow does not take for ever", () => {
   const fill = (piece: string) => piece.repeat(Math.ceil(1_000_000 / piece.length)).slice(0, 1_000_000);
   const pieces = [
