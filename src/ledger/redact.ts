@@ -8,6 +8,8 @@ import { redactAssigned } from "./assigned-secrets.ts";
 import { redactEncoded } from "./encoded-keys.ts";
 import { redactEscaped } from "./escaped-text.ts";
 import { KEY_FORMS } from "./key-forms.ts";
+import { mayHide, redactJson } from "./json-secrets.ts";
+import { knownValues } from "./known-values.ts";
 import { redactPrivateKeys } from "./private-keys.ts";
 
 export interface Redacted {
@@ -20,16 +22,15 @@ const MOST_TURNS = 5;
 
 /** `extraValues`: secrets known by their value (environment variables passed to agents); under 6 characters ignored. */
 export function redactor(extraValues: readonly string[]): (text: string) => Redacted {
-  const known = knownForms(extraValues);
-  return (original) => {
+  const known = knownValues(extraValues);
+  const inText = (original: string): Redacted => {
     let count = 0;
     const mark = (kind: string) => {
       count++;
       return `[redacted:${kind}]`;
     };
     const take = (before: string) => {
-      let text = known ? before.replace(known, () => mark("value")) : before;
-      text = redactPrivateKeys(text, mark);
+      let text = redactPrivateKeys(known(before, mark), mark);
       for (const { kind, form, needs, accept } of KEY_FORMS) {
         if (needs && !text.includes(needs)) continue;
         text = text.replace(form, (found: string) => (accept && !accept(found) ? found : mark(kind)));
@@ -44,40 +45,9 @@ export function redactor(extraValues: readonly string[]): (text: string) => Reda
     }
     return { text, count };
   };
-}
-
-/** Each value as it is and as it appears in base64 (at any offset), in URLs and in JSON strings (twice nested too). */
-function knownForms(values: readonly string[]): RegExp | undefined {
-  const forms = new Set<string>();
-  for (const value of values) {
-    const plain = value.trim();
-    if (plain.length < 6) continue;
-    const once = JSON.stringify(plain).slice(1, -1);
-    const twice = JSON.stringify(once).slice(1, -1);
-    const url = encodeURIComponent(plain.toWellFormed());
-    const html = plain.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-    for (const form of [plain, once, twice, url, url.replaceAll("%20", "+"), html]) forms.add(form);
-    for (const form of base64Forms(plain)) if (form.length >= 8) forms.add(form);
-  }
-  if (forms.size === 0) return undefined;
-  const longestFirst = [...forms].sort((a, b) => b.length - a.length);
-  return new RegExp(longestFirst.map((form) => form.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("|"), "g");
-}
-
-function base64Forms(value: string): string[] {
-  const bytes = new TextEncoder().encode(value);
-  const forms: string[] = [];
-  for (const offset of [0, 1, 2]) {
-    // The characters that depend on nothing but the value: whole groups of three bytes.
-    const start = offset === 0 ? 0 : 3 - offset;
-    const whole = bytes.subarray(start, start + 3 * Math.floor((bytes.length - start) / 3));
-    const rest = offset === 0 ? encode64(bytes) : encode64(whole);
-    for (const form of [rest, encode64(whole)])
-      forms.push(form, form.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, ""));
-  }
-  return forms;
-}
-
-function encode64(bytes: Uint8Array): string {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  return (original) => {
+    const found = inText(original);
+    if (found.count === 0 && !mayHide(original)) return found;
+    return redactJson(original, inText) ?? found;
+  };
 }
