@@ -6,7 +6,7 @@ import { type Instant, toMs } from "../model/time.ts";
 import { openObjects } from "./cat-file.ts";
 import { syncRef } from "./durable.ts";
 import { findRepository, git, type GitTrouble, type Repository } from "./git.ts";
-import { COXSWAIN, badPath, ident, message } from "./message.ts";
+import { COXSWAIN, badPath, ident, message, redactMessage } from "./message.ts";
 import { objectId } from "./pack.ts";
 import { openRef } from "./ref.ts";
 import { clearRefLock } from "./ref-lock.ts";
@@ -181,14 +181,18 @@ function ledgerAt(
     seconds = Math.max(seconds, authored); // a clock set back must not turn history round
     const last = new Map(entry.changes.map((change) => [change.path, change.content]));
     const changes = [...last].map(([path, content]) => ({ path: PREFIX + path, content: content && text(content) }));
-    const places = changes.reduce((sum, { content }, place) => sum + replaced([...last.values()][place], content), 0);
+    const told = redactMessage(entry, redact);
+    const before = [...last.values()];
+    const places =
+      changes.reduce((sum, { content }, place) => sum + replaced(before[place], content), 0) +
+      replacedIn(wordsOf(entry), wordsOf(told));
     const counted: LedgerEntry["trailers"] = places > 0 ? [["Cox-Redacted", String(places)]] : [];
     return {
       author: entry.actor === "person" ? at.person : COXSWAIN,
       committer: COXSWAIN,
       authored,
       committed: seconds,
-      message: message({ ...entry, trailers: [...entry.trailers, ...counted] }, redact),
+      message: message({ subject: told.subject, trailers: [...told.trailers, ...counted] }),
       changes,
       ...(entry.joins === undefined ? {} : { joins: entry.joins }),
     };
@@ -314,8 +318,17 @@ function redacted(content: Buffer, redact: (text: string) => string): Buffer {
 /** How many places redaction has replaced. */
 function replaced(before: Buffer | null | undefined, after: Buffer | null): number {
   if (!before || !after || before === after) return 0;
-  const marks = (content: Buffer) => content.toString().match(/\[(?:redacted:|withheld:)/g)?.length ?? 0;
+  return replacedIn(before.toString(), after.toString());
+}
+
+function replacedIn(before: string, after: string): number {
+  if (before === after) return 0;
+  const marks = (text: string) => text.match(/\[(?:redacted:|withheld:)/g)?.length ?? 0;
   return Math.max(1, marks(after) - marks(before));
+}
+
+function wordsOf({ subject, trailers }: Pick<LedgerEntry, "subject" | "trailers">): string {
+  return [subject, ...trailers.map(([, value]) => value)].join("\n");
 }
 
 /** What `ready` rejected with. */

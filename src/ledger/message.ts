@@ -1,5 +1,6 @@
 /** What goes into one commit of the ledger: its people, its message, its paths. */
 import type { LedgerEntry } from "./ledger.ts";
+import { isOwnTrailer, ownSubject } from "./own-words.ts";
 
 export const COXSWAIN = "Coxswain <coxswain@localhost>";
 const SOMEBODY = "Somebody <somebody@localhost>";
@@ -11,11 +12,23 @@ export function ident(name: string, email: string): string {
   return `${clean(name) || fallbackName} <${clean(email).replace(/\s+/g, "") || fallbackEmail}>`;
 }
 
+/** Subject and trailers with what redaction leaves of them; Coxswain's own words stay, or no task's chain would hold. */
+export function redactMessage(
+  entry: Pick<LedgerEntry, "subject" | "trailers">,
+  redact: (text: string) => string,
+): Pick<LedgerEntry, "subject" | "trailers"> {
+  const { own, rest } = ownSubject(entry.subject);
+  return {
+    subject: own + (rest && redact(rest)),
+    trailers: entry.trailers.map(([key, value]) => [key, isOwnTrailer(key, value) ? value : redact(value)]),
+  };
+}
+
 /** Subject, blank line, trailers, each on a line of its own. */
-export function message(entry: Pick<LedgerEntry, "subject" | "trailers">, redact: (text: string) => string): string {
-  const subject = oneLine(redact(entry.subject)) || "workspace: changed";
+export function message(entry: Pick<LedgerEntry, "subject" | "trailers">): string {
+  const subject = oneLine(entry.subject) || "workspace: changed";
   const trailers = entry.trailers
-    .map(([key, value]) => [key.replace(/[^A-Za-z0-9-]+/g, "-").replace(/^-+|-+$/g, ""), oneLine(redact(value))])
+    .map(([key, value]) => [key.replace(/[^A-Za-z0-9-]+/g, "-").replace(/^-+|-+$/g, ""), oneLine(value)])
     .filter(([key, value]) => key && value)
     .map(([key, value]) => `${key}: ${value}\n`);
   return trailers.length === 0 ? `${subject}\n` : `${subject}\n\n${trailers.join("")}`;

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { LedgerMoved, LedgerUnwritable, openLedger } from "../../src/ledger/ledger.ts";
 import { REF, SESSION, commits, folder, moved, open, repository, sh, taskPath, until } from "./ledger-lab.ts";
+import { redactor } from "../../src/ledger/redact.ts";
 
 function fsck(dir: string): void {
   assert.equal(sh(dir, "fsck", "--strict", "--full", "--no-dangling", "--no-progress"), "");
@@ -499,7 +500,7 @@ test("secrets in contents, subjects and trailers never become git objects; other
     env: "DB_PASSWORD=[redacted:password]",
   });
   assert.deepEqual(await ledger.read("b.bin"), binary);
-  assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Redacted,valueonly)", REF).trim(), "2");
+  assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Redacted,valueonly)", REF).trim(), "4");
   assert.equal((await ledger.files()).get("a.json"), ledger.blobId(content));
   assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-To,valueonly)", REF), "");
   assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Task,valueonly)", REF).trim(), "impl-1");
@@ -532,4 +533,19 @@ test("no process is left behind", async (t) => {
   await recording;
   await assert.rejects(ledger.record([moved(2)]), LedgerUnwritable);
   assert.deepEqual(processesOf(dir), []);
+});
+
+test("Cox-Redacted counts the subject and the trailers too, and the chain's own words stay", async (t) => {
+  const dir = repository(t);
+  const known = redactor(["pending", "impl-1", "hunter2hunter2", "active"]);
+  const ledger = await open(t, dir, { redact: (text) => known(text).text });
+  await ledger.record([
+    moved(1, { changes: [], trailers: [...moved(1).trailers, ["Cox-Model", "hunter2hunter2"]] }),
+    { ...moved(1, { changes: [], trailers: [] }), subject: `${SESSION} impl-1: steered (title, hunter2hunter2)` },
+  ]);
+  const [first = "", second = ""] = sh(dir, "log", "--reverse", "--format=%B%x01", REF).split("\x01\n");
+  assert.match(first, /^WFS-user-auth impl-1: pending -> active\n/);
+  assert.match(first, /^Cox-Task: impl-1\nCox-From: pending\nCox-To: active$/m);
+  assert.match(first, /^Cox-Model: \[redacted:value\]\nCox-Redacted: 1$/m);
+  assert.match(second, /^WFS-user-auth impl-1: steered \(title, \[redacted:value\]\)\n\nCox-Redacted: 1$/m);
 });
