@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
 import { redactor } from "../ledger/redact.ts";
+import { withheld } from "../ledger/withheld.ts";
 import type { Role } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
 import type { Change } from "../model/transition.ts";
@@ -87,26 +88,3 @@ export class Secrets {
     }
   };
 }
-
-const WITHHELD = "[withheld: redaction failed]";
-
-/** Of a JSON object its form stays, with what can hold no secret: numbers, and short words such as ids and statuses. */
-function withheld(text: string): string {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== "object" || value === null) return WITHHELD;
-    const plain = (key: string, inner: unknown) =>
-      typeof inner !== "string" || PLAIN.get(key)?.test(inner) ? inner : WITHHELD;
-    return `${JSON.stringify(value, plain, 2)}\n`;
-  } catch {
-    return WITHHELD;
-  }
-}
-
-const WORD = /^[a-z]+(?:-[a-z]+){0,4}$/;
-const PLAIN = new Map<string, RegExp>([
-  ["id", /^impl-\d+(?:\.\d+)?$/],
-  ["session_id", /^WFS-[a-z0-9-]+$/],
-  ...["status", "type", "agent", "outcome", "reason", "class", "analysis_source"].map((key) => [key, WORD] as const),
-  ["current_phase", /^[A-Z]+$/],
-]);

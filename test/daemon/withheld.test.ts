@@ -35,3 +35,24 @@ test("a secret in the place of a plain word is withheld too", () => {
   const { redact } = new Secrets({}, failing);
   assert.doesNotMatch(redact(JSON.stringify({ id: "sk-ant-api03-abc", status: "S3cret" })), /sk-ant|S3cret/);
 });
+
+test("keys that are not ours and long numbers are withheld too", () => {
+  const { redact } = new Secrets({}, failing);
+  const said = redact(
+    JSON.stringify({
+      id: "impl-1",
+      hunter2hunter2: { status: "pending" },
+      "hunter2-too": 2,
+      pin: 987654321,
+      flag: true,
+    }),
+  );
+  assert.doesNotMatch(said, /hunter2|987654321/);
+  assert.deepEqual(JSON.parse(said), {
+    id: "impl-1",
+    "[withheld:2]": { status: "[withheld: redaction failed]" },
+    "[withheld:3]": 2,
+    "[withheld:4]": "[withheld: redaction failed]",
+    "[withheld:5]": true,
+  });
+});
