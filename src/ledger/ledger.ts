@@ -1,5 +1,4 @@
 /** The ledger: one commit on a git ref for each entry, acknowledged when it is durable. SPEC section 7. */
-import { isUtf8 } from "node:buffer";
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Instant, toMs } from "../model/time.ts";
@@ -8,6 +7,7 @@ import { syncRef } from "./durable.ts";
 import { findRepository, git, type GitTrouble, type Repository } from "./git.ts";
 import { COXSWAIN, badPath, ident, message, redactMessage } from "./message.ts";
 import { objectId } from "./pack.ts";
+import { redactBytes } from "./redact-bytes.ts";
 import { openRef } from "./ref.ts";
 import { clearRefLock } from "./ref-lock.ts";
 import { signer } from "./sign.ts";
@@ -57,7 +57,7 @@ export interface LedgerOptions {
   ref: string;
   /** `process`: survives the end of any process; `full`: a power cut too. */
   durability: "full" | "process";
-  /** Applied to contents that are UTF-8 text, to subjects and to trailers' values. */
+  /** Applied to contents, in whatever encoding their text is, to subjects and to trailers' values. */
   redact: (text: string) => string;
   /** A file outside the repository's own that remembers which packs are the ledger's. */
   packList?: string;
@@ -174,7 +174,7 @@ function ledgerAt(
 
   const published = async () => (await objects.get(ref))?.id ?? null;
 
-  const text = (content: Buffer) => redacted(content, redact);
+  const text = (content: Buffer): Buffer => redactBytes(content, redact);
   const draft = (entry: LedgerEntry): Draft => {
     const ms = toMs(entry.at);
     const authored = Number.isFinite(ms) ? Math.max(0, Math.floor(ms / 1000)) : seconds;
@@ -305,14 +305,7 @@ function ledgerAt(
 
 /** The blob id that recording these bytes gives. */
 export function blobIdOf(format: "sha1" | "sha256", content: Buffer, redact: (text: string) => string): string {
-  return objectId(format, "blob", redacted(content, redact));
-}
-
-function redacted(content: Buffer, redact: (text: string) => string): Buffer {
-  if (!isUtf8(content)) return content;
-  const before = content.toString();
-  const after = redact(before);
-  return after === before ? content : Buffer.from(after);
+  return objectId(format, "blob", redactBytes(content, redact));
 }
 
 /** How many places redaction has replaced. */

@@ -1,8 +1,8 @@
 /** Where this repository's ledger is, and what it holds: read by git alone, so that it works beside a daemon. */
 import { createHash } from "node:crypto";
-import { isUtf8 } from "node:buffer";
 import { basename, join } from "node:path";
 import { findRepository, git, type Repository } from "../../ledger/git.ts";
+import { redactBytes } from "../../ledger/redact-bytes.ts";
 import { redactor } from "../../ledger/redact.ts";
 import { WORKSPACE } from "../../store/paths.ts";
 import type { Trouble } from "./command.ts";
@@ -54,8 +54,7 @@ export async function recordedFiles(repository: Repository, commit: string): Pro
 
 /** The blob id that recording these bytes gives, redaction included. */
 export function recordedId(repository: Repository, content: Buffer): string {
-  const text = isUtf8(content) ? redact(content.toString()).text : undefined;
-  const bytes = text === undefined || text === content.toString() ? content : Buffer.from(text);
+  const bytes = redactBytes(content, (text) => redact(text).text);
   return createHash(repository.objectFormat).update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 }
 
