@@ -10,7 +10,7 @@ import { readRegular } from "../../store/scan.ts";
 import { chainBreaks } from "./chain.ts";
 import type { Workspace } from "./context.ts";
 import { bad, ok, some, warn, type Finding } from "./doctor-finding.ts";
-import { findLedger, recordedFiles, recordedId } from "./ledger-place.ts";
+import { findLedger, isAsRecorded, recordedFiles } from "./ledger-place.ts";
 import { isObject } from "./tasks-on-disk.ts";
 import { howToTrust, TRUSTED, untrustedFiles } from "./trusted.ts";
 
@@ -128,7 +128,7 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
   const others = await ledgersOfOthers(repository, ref);
   const own = others.length > 0 ? `; each working tree has its own, others: ${some(others)}` : "";
   const findings = [ok("ledger", `${ref} at ${tip.slice(0, 12)}, ${entries.length} entries${own}`)];
-  findings.push(...differences({ repository, folder, recorded, up }));
+  findings.push(...(await differences({ repository, folder, recorded, up }));
   const breaks = chainBreaks(entries, (key) => statusOf(folder, key));
   // A daemon at work is always a moment ahead of, or behind, this look.
   if (breaks.length > 0 && !up)
@@ -150,12 +150,12 @@ async function ledgersOfOthers({ commonDir }: Repository, ref: string): Promise<
 }
 
 /** What the disk has otherwise than the ledger; while a daemon is `up`, only what no transition on its way explains. */
-export function differences(of: {
+export async function differences(of: {
   repository: Repository;
   folder: string;
   recorded: ReadonlyMap<string, string>;
   up: boolean;
-}): Finding[] {
+}): Promise<Finding[]> {
   const { repository, folder, recorded, up } = of;
   const lost = new Set<string>();
   const missing: string[] = [];
@@ -169,7 +169,7 @@ export function differences(of: {
     if (["view", "output", "transcript", "report"].includes(placeOf(path).kind)) continue;
     const content = readRegular(join(folder, path))?.content;
     if (!content) missing.push(path);
-    else if (recordedId(repository, content) !== id) differing.push(path);
+    else if (!(await isAsRecorded(repository, id, content))) differing.push(path);
   }
   const findings: Finding[] = [];
   if (lost.size > 0)

@@ -1,6 +1,7 @@
 /** Where this repository's ledger is, and what it holds: read by git alone, so that it works beside a daemon. */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
+import { behindMarks } from "../../ledger/as-recorded.ts";
 import { findRepository, git, type Repository } from "../../ledger/git.ts";
 import { redactBytes } from "../../ledger/redact-bytes.ts";
 import { redactor } from "../../ledger/redact.ts";
@@ -52,10 +53,17 @@ export async function recordedFiles(repository: Repository, commit: string): Pro
   return files;
 }
 
-/** The blob id that recording these bytes gives, redaction included. */
-export function recordedId(repository: Repository, content: Buffer): string {
+/**
+ * Whether a file is as it was recorded, but for the places that were redacted: only the daemon knows all secrets, so those
+ * that were known by their value alone are told from the record.
+ */
+export async function isAsRecorded(repository: Repository, id: string, content: Buffer): Promise<boolean> {
   const bytes = redactBytes(content, (text) => redact(text).text);
-  return createHash(repository.objectFormat).update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+  const recorded = createHash(repository.objectFormat).update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+  if (recorded === id) return true;
+  const own = { cwd: repository.commonDir, gitDir: repository.commonDir };
+  const blob = await git(["cat-file", "blob", id], own);
+  return blob.code === 0 && behindMarks(blob.stdout.toString("latin1"), content.toString("latin1")) !== undefined;
 }
 
 const redact = redactor([]);

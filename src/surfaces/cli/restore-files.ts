@@ -6,7 +6,7 @@ import type { Repository } from "../../ledger/git.ts";
 import { restoreFiles } from "../../ledger/restore.ts";
 import { RUN } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
-import { recordedFiles, recordedId } from "./ledger-place.ts";
+import { isAsRecorded, recordedFiles } from "./ledger-place.ts";
 import { contentIn, pathIn, type Copies } from "./restore-copies.ts";
 
 export interface BroughtBack {
@@ -46,7 +46,8 @@ export async function bringBack(of: {
       const target = join(folder, goesTo);
       const stat = await lstat(target).catch(() => null);
       const same =
-        stat?.isFile() === true && recordedId(repository, readRegular(target)?.content ?? Buffer.alloc(0)) === id;
+        stat?.isFile() === true &&
+        (await isAsRecorded(repository, id, readRegular(target)?.content ?? Buffer.alloc(0)));
       if (same) result.unchanged++;
       else if (stat && !force) result.kept.push(goesTo);
       else {

@@ -36,7 +36,7 @@ async function run(input: Input, context: Context): Promise<Outcome> {
     if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
       const { up } = await daemonOf({ repository: repository.root, folder, gitDir: repository.gitDir });
       const recorded = await recordedFiles(repository, tip);
-      const differing = differences({ repository, folder, recorded, up });
+      const differing = await differences({ repository, folder, recorded, up });
       findings.push(...(differing.length > 0 ? differing : [ok("files", `${recorded.size} files are as recorded`)]));
     }
   }
