@@ -33,6 +33,7 @@ interface ProcTable {
   rows(): Promise<ProcessRow[]>;
   marked(entry: string, found?: (row: ProcessRow) => void): Promise<number[]>;
   values(name: string): Promise<Set<string>>;
+  variable(pid: number, name: string): string | undefined;
 }
 
 const CHASE_MS = 25;
@@ -71,6 +72,11 @@ export async function withMarker(runId: string, found?: (row: ProcessRow) => voi
 /** All runs that any process carries the marker of, in one scan: for asking about many runs at once. */
 export async function markedRuns(): Promise<Set<string>> {
   return table.values(MARKER);
+}
+
+/** A variable that a process was started with; undefined where it cannot be seen, as on systems without /proc. */
+export function variableOf(pid: number, name: string): string | undefined {
+  return name === "" ? undefined : table.variable(pid, name);
 }
 
 /** The process group that this process is in; a run never is. */
@@ -203,6 +209,7 @@ function linuxTable(): ProcTable {
       }
       return found;
     },
+    variable: (pid, name) => valueOf(environ(pid), `${name}=`),
   };
 }
 
@@ -259,5 +266,6 @@ function psTable(): ProcTable {
       );
       return new Set(found);
     },
+    variable: () => undefined,
   };
 }

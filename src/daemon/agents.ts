@@ -7,6 +7,7 @@ import writeFileAtomic from "write-file-atomic";
 import { commandRunner } from "../agent/command.ts";
 import { claudeRunner } from "../agent/claude.ts";
 import { findRun, readRun, startProcess, stopRun, sweep, type RunningProcess } from "../agent/process.ts";
+import { variableOf, withMarker } from "../agent/proc-table.ts";
 import { agentEnvironment } from "../agent/environment.ts";
 import { gatesMarker, runGates } from "../agent/gates.ts";
 import { Leftovers } from "../agent/leftovers.ts";
@@ -173,6 +174,7 @@ export class Agents {
         return this.start(run);
       case "running":
         this.workspace.log.say("info", `${name} still runs (pid ${found.process.identity.pid}): following it again`);
+        await this.learnSecrets(run.runId);
         this.follow(live, found.process);
         return why ? this.stop(run, why) : undefined;
       case "ended":
@@ -181,6 +183,11 @@ export class Agents {
         await sweep(gatesMarker(run.runId)); // what the last daemon was checking begins anew
         return this.ended(live);
     }
+  }
+
+  /** The daemon before may have given it what this one does not have. */
+  private async learnSecrets(runId: RunId): Promise<void> {
+    for (const pid of await withMarker(runId)) this.workspace.secrets.addFrom((name) => variableOf(pid, name));
   }
 
   /** Ends an agent and all it started; its end is reported when nothing of it is left. */

@@ -3,7 +3,9 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { lstatSync } from "node:fs";
 import { join, relative } from "node:path";
+import { agentEnvironment } from "../agent/environment.ts";
 import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
+import { revealed } from "../ledger/as-recorded.ts";
 import { blobIdOf, openLedger } from "../ledger/ledger.ts";
 import { policyOf } from "../machine/policy.ts";
 import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
@@ -17,6 +19,7 @@ import { at, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
 import { parseJson } from "../store/json-file.ts";
 import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
 import { writeEditorSchemas } from "../store/editor-schemas.ts";
+import { isAsRecorded } from "./disk-secrets.ts";
 import { HeldFiles } from "./held.ts";
 import type { Log } from "./log.ts";
 import { rejoinAtStart, tipFile } from "./rejoin.ts";
@@ -76,6 +79,7 @@ export async function boot(of: {
   const secrets = new Secrets(process.env);
   await secrets.keepIn(join(folder, RUN, "secret-names.json"));
   secrets.add(settings.agent.env);
+  secrets.addUnasked(agentEnvironment({ userEnv: process.env, names: [], runner: "claude", extra: {} }));
   secrets.addRoles(roles);
   const ledgerRef = refOf(repository, settings.ledger.ref);
   const open = () =>
@@ -142,13 +146,14 @@ async function remember(workspace: Workspace, recorded: ReadonlyMap<string, stri
     }
     const place = placeOf(path);
     const onDisk = readRegular(join(folder, path));
-    const same = onDisk !== undefined && ledger.blobId(onDisk.content) === id;
+    const same = onDisk !== undefined && (await isAsRecorded(workspace, { path, id, content: onDisk.content }));
     if (same) scanner.seen.set(path, { signature: onDisk.signature, hash: sha256(onDisk.content) });
     else if (!onDisk && place.kind !== "output" && place.kind !== "transcript")
       scanner.seen.set(path, { signature: "recorded", hash: null });
     if (place.kind !== "task" && place.kind !== "session-file") continue;
     const content = same ? onDisk.content : await ledger.read(path);
-    if (content) files.push({ path, text: content.toString("utf8") });
+    if (content)
+      files.push({ path, text: same ? String(content) : withDiskSecrets(workspace, content, onDisk?.content) });
   }
   for (const session of absent) {
     log.say(
@@ -172,6 +177,17 @@ async function remember(workspace: Workspace, recorded: ReadonlyMap<string, stri
     rememberSource(workspace, place.session, task);
   }
   for (const session of state.sessions.keys()) scanner.seen.set(session, { signature: "a folder", hash: null });
+}
+
+/** The ledger's version of a JSON file, with the secrets that the file on disk still has in the same places. */
+function withDiskSecrets({ secrets }: Workspace, recorded: Buffer, disk: Buffer | undefined): string {
+  const text = recorded.toString();
+  if (!disk || !text.includes("[redacted:")) return text;
+  try {
+    return JSON.stringify(revealed(JSON.parse(text), JSON.parse(disk.toString()), secrets.isRedacted));
+  } catch {
+    return text; // the file is being written
+  }
 }
 
 /** What an agent was given by name is redacted in all that is compared with the record: to be known before that. */

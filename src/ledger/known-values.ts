@@ -2,7 +2,6 @@
 
 const SHORTEST = 6;
 
-/** A line of a value that has several is looked for by itself, if it is as long as this. */
 const LONG_LINE = 16;
 /** Terminals and `base64` break lines; inside a JSON string the break is an escape. */
 const BREAK = String.raw`(?:\r?\n|(?:\\{1,3}r)?\\{1,3}n)[ \t]{0,8}`;
@@ -32,6 +31,12 @@ export function knownValues(values: readonly string[]): (text: string, mark: (ki
   };
 }
 
+/** Of a value that has several lines; a part of it may be all that is printed. */
+export function longLines(value: string): string[] {
+  if (!value.includes("\n")) return [];
+  return value.split(/\r?\n/).filter((line) => line.length >= LONG_LINE && !line.startsWith("-----"));
+}
+
 function anyOf(forms: readonly string[], written: (form: string) => string): RegExp {
   const longestFirst = forms.toSorted((a, b) => b.length - a.length);
   return new RegExp([MARK, ...longestFirst.map(written)].join("|"), "g");
@@ -51,8 +56,7 @@ function quoteFor(text: string, start: number, end: number): string {
 
 function formsOf(values: readonly string[]): string[] {
   const forms = new Set<string>();
-  const lines = values.flatMap((value) => value.split(/\r?\n/)).filter((line) => line.length >= LONG_LINE);
-  for (const value of [...values, ...lines.filter((line) => !line.startsWith("-----"))]) {
+  for (const value of values.flatMap((whole) => [whole, ...longLines(whole)])) {
     const plain = value.trim();
     if (plain.length < SHORTEST) continue;
     const once = JSON.stringify(plain).slice(1, -1);

@@ -56,3 +56,18 @@ test("keys that are not ours and long numbers are withheld too", () => {
     "[withheld:5]": true,
   });
 });
+
+test("what agents get without being named for it is known by its value where its name says that it is a secret", () => {
+  const environment = {
+    ANTHROPIC_AUTH_TOKEN: "gateway-word-of-ours",
+    CLAUDE_CODE_MAX_TOKEN: "1000000000000",
+    CLAUDE_KEY: "/home/ada/.keys",
+    LANG: "C.UTF-8",
+  };
+  const secrets = new Secrets(environment);
+  secrets.addUnasked(environment);
+  assert.equal(
+    secrets.redact("gateway-word-of-ours 1000000000000 /home/ada/.keys C.UTF-8"),
+    "[redacted:value] 1000000000000 /home/ada/.keys C.UTF-8",
+  );
+});

@@ -80,7 +80,8 @@ export class Workshop {
   /** `$HOME` of the daemon and its agents: where commands find and leave things, outside the repository. */
   readonly home = join(this.root, "home");
   checked = true;
-  private readonly env: Record<string, string>;
+  /** What the daemon gets at its next start; undefined: not set. */
+  readonly env: Record<string, string>;
   private readonly before: Record<string, string>;
   private daemon: ChildProcess | undefined;
   private aside: ChildProcess | undefined;
