@@ -7,6 +7,8 @@ import { agentEnvironment } from "../agent/environment.ts";
 import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
 import { revealed } from "../ledger/as-recorded.ts";
 import { blobIdOf, openLedger } from "../ledger/ledger.ts";
+import { recommendedRules } from "../ledger/recommended-rules.ts";
+import { redactor } from "../ledger/redact.ts";
 import { policyOf } from "../machine/policy.ts";
 import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
 import { isSessionId, parseAttemptName, taskKey, taskNumbers, type RunId, type SessionId } from "../model/ids.ts";
@@ -45,7 +47,7 @@ export async function boot(of: {
   tenure: Tenure;
 }): Promise<Booted | { problem: { message: string; hint: string } }> {
   const { folder, log, tenure } = of;
-  const located = await findRepository(of.repository);
+  const [located, rules] = await Promise.all([findRepository(of.repository), recommendedRules()]);
   if ("problem" in located) return located;
   const repository = located.ok;
   if (repository.bare)
@@ -76,7 +78,7 @@ export async function boot(of: {
     );
   log.setLevel(settings.log_level);
 
-  const secrets = new Secrets(process.env);
+  const secrets = new Secrets(process.env, (values) => redactor(values, rules));
   await secrets.keepIn(join(folder, RUN, "secret-names.json"));
   secrets.add(settings.agent.env);
   secrets.addUnasked(agentEnvironment({ userEnv: process.env, names: [], runner: "claude", extra: {} }));

@@ -25,10 +25,13 @@ export class Secrets {
   /** Values whose digests are kept. */
   private readonly digested = new Set<string>();
   private take: ReturnType<typeof redactor> | undefined;
-  private readonly make: typeof redactor;
+  private readonly make: (values: readonly string[]) => ReturnType<typeof redactor>;
 
   /** `make` is another only where a test lets it fail. */
-  constructor(environment: NodeJS.ProcessEnv, make = redactor) {
+  constructor(
+    environment: NodeJS.ProcessEnv,
+    make: (values: readonly string[]) => ReturnType<typeof redactor> = (values) => redactor(values),
+  ) {
     this.environment = environment;
     this.make = make;
   }

@@ -118,6 +118,7 @@ function tokensOf(text: string): Token[] {
     const [raw] = match;
     const end = TOKEN.lastIndex;
     const token = { start: end - raw.length, end };
+    if (raw.trim() === "") continue;
     if (raw === "{" || raw === "[") {
       path.push({ list: raw === "[", key: "" });
       keyNext = raw === "{";
@@ -132,7 +133,6 @@ function tokensOf(text: string): Token[] {
       tokens.push({ ...token, place: placeNow(), is: "key" });
     } else if (raw.startsWith('"')) tokens.push({ ...token, place: placeNow(), is: "string" });
     else if (/^-?\d/.test(raw)) tokens.push({ ...token, place: placeNow(), is: "number" });
-    // `keyNext` is false again at the colon; white space and words change nothing.
   }
   return tokens;
 }

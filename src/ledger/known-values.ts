@@ -14,6 +14,9 @@ export function knownValues(values: readonly string[]): (text: string, mark: (ki
   const forms = formsOf(values);
   if (forms.length === 0) return (text) => text;
   const known = anyOf(forms, escaped);
+  const around = new Set(
+    forms.flatMap((form) => Array.from({ length: Math.max(0, form.length - 3) }, (_, n) => form.slice(n, n + 4))),
+  );
   let broken: RegExp | undefined;
   const replace = (text: string, form: RegExp, mark: (kind: string) => string) =>
     text.replace(form, (found: string, at: number) => {
@@ -23,12 +26,20 @@ export function knownValues(values: readonly string[]): (text: string, mark: (ki
     });
   return (before, mark) => {
     const text = replace(before, known, mark);
-    const joined = text.replace(BREAKS, "");
-    if (joined.length === text.length || !(joined.match(known) ?? []).some((found) => !found.startsWith("[redacted:")))
-      return text;
+    if (!isBroken(text, around)) return text;
     broken ??= anyOf(forms, (form) => Array.from(form, escaped).join(`(?:${BREAK})?`));
     return replace(text, broken, mark);
   };
+}
+
+/** Whether anywhere the two characters before a line break and the two after it stand side by side in a value. */
+function isBroken(text: string, around: ReadonlySet<string>): boolean {
+  BREAKS.lastIndex = 0;
+  for (let match = BREAKS.exec(text); match; match = BREAKS.exec(text)) {
+    const { index } = match;
+    if (around.has(text.slice(index - 2, index) + text.slice(BREAKS.lastIndex, BREAKS.lastIndex + 2))) return true;
+  }
+  return false;
 }
 
 /** Of a value that has several lines; a part of it may be all that is printed. */

@@ -11,6 +11,7 @@ import { KEY_FORMS } from "./key-forms.ts";
 import { mayHide, redactJson } from "./json-secrets.ts";
 import { knownValues } from "./known-values.ts";
 import { redactPrivateKeys } from "./private-keys.ts";
+import type { FindSecrets, FoundSecret } from "./recommended-rules.ts";
 
 export interface Redacted {
   text: string;
@@ -20,8 +21,11 @@ export interface Redacted {
 
 const MOST_TURNS = 5;
 
-/** `extraValues`: secrets known by their value (environment variables passed to agents); under 6 characters ignored. */
-export function redactor(extraValues: readonly string[]): (text: string) => Redacted {
+/**
+ * `extraValues`: secrets known by their value (environment variables passed to agents); under 6 characters ignored. `find`
+ * finds more, in what the forms have left.
+ */
+export function redactor(extraValues: readonly string[], find?: FindSecrets): (text: string) => Redacted {
   const known = knownValues(extraValues);
   const inText = (original: string): Redacted => {
     let count = 0;
@@ -37,11 +41,15 @@ export function redactor(extraValues: readonly string[]): (text: string) => Reda
       }
       return redactAssigned(redactEncoded(text, mark), mark);
     };
-    let text = take(redactEscaped(original, take));
+    const takeAll = (before: string) => {
+      const text = take(redactEscaped(before, take));
+      return find ? withoutFound(text, find(text), mark) : text;
+    };
+    let text = takeAll(original);
     // What was replaced may show what stands beside it: until there is nothing more, so that once more changes nothing.
     for (let more = MOST_TURNS, before = 0; count > before && more > 0; more--) {
       before = count;
-      text = take(redactEscaped(text, take));
+      text = takeAll(text);
     }
     return { text, count };
   };
@@ -50,4 +58,17 @@ export function redactor(extraValues: readonly string[]): (text: string) => Reda
     if (found.count === 0 && !mayHide(original)) return found;
     return redactJson(original, inText) ?? found;
   };
+}
+
+/** Without what was found, save for what was replaced already. */
+function withoutFound(text: string, found: FoundSecret[], mark: (kind: string) => string): string {
+  let result = "";
+  let done = 0;
+  for (const { kind, start, end } of found.sort((a, b) => a.start - b.start)) {
+    const replaced = /\[redacted:[a-z-]*$/.test(text.slice(Math.max(0, start - 50), start));
+    if (start < done || start >= end || replaced || text.slice(start, end).includes("[redacted:")) continue;
+    result += text.slice(done, start) + mark(kind);
+    done = end;
+  }
+  return result + text.slice(done);
 }

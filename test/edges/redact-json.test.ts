@@ -99,6 +99,7 @@ test("a secret that looks like JSON's own signs breaks nothing and is gone", () 
       1,
     );
     const { text } = redactor([value])(document);
+    assert.deepEqual((JSON.parse(text) as { b: unknown }).b, [true, 1], value);
     const clean = JSON.parse(text) as { a: string };
     if (!value.includes("redacted")) assert.equal(clean.a.includes(value), false, text);
     assert.deepEqual(redactor([value])(text).text, text);
