@@ -61,6 +61,9 @@ export async function boot(of: {
   await makeFolders(folder, log);
   if (await ensureExclude(repository.commonDir)) log.say("info", `added /${WORKSPACE}/ to .git/info/exclude`);
 
+  const secrets = new Secrets(process.env, (values) => redactor(values, rules));
+  await secrets.keepIn(join(folder, RUN, "secret-names.json"));
+  log.redactWith(secrets.redact);
   await writeEditorSchemas(folder).catch((error: Error) =>
     log.say("warn", `the schemas for editors could not be written: ${error.message}`),
   );
@@ -78,8 +81,6 @@ export async function boot(of: {
     );
   log.setLevel(settings.log_level);
 
-  const secrets = new Secrets(process.env, (values) => redactor(values, rules));
-  await secrets.keepIn(join(folder, RUN, "secret-names.json"));
   secrets.add(settings.agent.env);
   secrets.addUnasked(agentEnvironment({ userEnv: process.env, names: [], runner: "claude", extra: {} }));
   secrets.addRoles(roles);

@@ -2,6 +2,8 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { styleText } from "node:util";
+import { ownSubject } from "../ledger/own-words.ts";
+import { redactor } from "../ledger/redact.ts";
 import { plain } from "../model/plain.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
@@ -17,6 +19,8 @@ export interface Terminal {
 export interface Log {
   say(level: Level, text: string, facts?: Record<string, unknown>): void;
   setLevel(level: Level): void;
+  /** Applied to what is said, on the terminal too; what is our own stays. Until then what has the form of a secret is taken. */
+  redactWith(redact: (text: string) => string): void;
 }
 
 /** A log file that cannot be written (a full disk) stops nobody. */
@@ -24,16 +28,27 @@ export function openLog(runFolder: string, options: { level: Level; terminal: Te
   const folder = join(runFolder, "log");
   const file = join(folder, "daemon.jsonl");
   let level = options.level;
+  let redact: ((text: string) => string) | undefined;
+  const clean = (said: string): string => {
+    const { own, rest } = ownSubject(plain(said));
+    redact ??= withForms();
+    return own + (rest && redact(rest));
+  };
   mkdirSync(folder, { recursive: true });
   rotate(file);
   const lines = new Lines(file);
   return {
     setLevel: (next) => void (level = next),
+    redactWith: (next) => void (redact = next),
     say(which, text, facts = {}) {
       if (ORDER.indexOf(which) < ORDER.indexOf(level)) return;
       const now = new Date();
-      lines.add(`${JSON.stringify({ at: now.toISOString(), level: which, text: plain(text), ...facts })}\n`);
-      options.terminal?.write(forTerminal(now, which, text));
+      const said = clean(text);
+      const told = JSON.parse(JSON.stringify(facts), (_key, value: unknown) =>
+        typeof value === "string" ? clean(value) : value,
+      ) as object;
+      lines.add(`${JSON.stringify({ at: now.toISOString(), level: which, text: said, ...told })}\n`);
+      options.terminal?.write(forTerminal(now, which, said));
     },
   };
 }
@@ -72,6 +87,11 @@ class Lines {
   }
 }
 
+function withForms(): (text: string) => string {
+  const take = redactor([]);
+  return (text) => take(text).text;
+}
+
 function rotate(file: string): void {
   try {
     if (statSync(file).size > MAX_LOG_BYTES) renameSync(file, `${file}.1`);
@@ -83,6 +103,6 @@ function rotate(file: string): void {
 function forTerminal(now: Date, level: Level, text: string): string {
   const time = styleText("dim", now.toTimeString().slice(0, 8), { stream: process.stderr });
   const mark = level === "error" ? "red" : level === "warn" ? "yellow" : undefined;
-  const said = plain(text).replaceAll("\n", "\n         ");
+  const said = text.replaceAll("\n", "\n         ");
   return `${time} ${mark ? styleText(mark, said, { stream: process.stderr }) : said}\n`;
 }
