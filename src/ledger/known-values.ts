@@ -1,11 +1,10 @@
 /** Secrets known by their value: as they are, and as they appear in base64, in URLs and in JSON strings. */
 
+import { BREAK, breaksIn } from "./broken-lines.ts";
+
 const SHORTEST = 6;
 
 const LONG_LINE = 16;
-/** Terminals and `base64` break lines; inside a JSON string the break is an escape. */
-const BREAK = String.raw`(?:\r?\n|(?:\\{1,3}r)?\\{1,3}n)[ \t]{0,8}`;
-const BREAKS = new RegExp(BREAK, "g");
 /** A place that was replaced already: no value is looked for in it. */
 const MARK = String.raw`\[redacted:[a-z-]{1,30}\]`;
 
@@ -34,11 +33,8 @@ export function knownValues(values: readonly string[]): (text: string, mark: (ki
 
 /** Whether anywhere the two characters before a line break and the two after it stand side by side in a value. */
 function isBroken(text: string, around: ReadonlySet<string>): boolean {
-  BREAKS.lastIndex = 0;
-  for (let match = BREAKS.exec(text); match; match = BREAKS.exec(text)) {
-    const { index } = match;
-    if (around.has(text.slice(index - 2, index) + text.slice(BREAKS.lastIndex, BREAKS.lastIndex + 2))) return true;
-  }
+  for (const { start, end } of breaksIn(text))
+    if (around.has(text.slice(start - 2, start) + text.slice(end, end + 2))) return true;
   return false;
 }
 

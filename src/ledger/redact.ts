@@ -11,6 +11,7 @@ import { KEY_FORMS } from "./key-forms.ts";
 import { mayHide, redactJson } from "./json-secrets.ts";
 import { knownValues } from "./known-values.ts";
 import { redactPrivateKeys } from "./private-keys.ts";
+import { redactSplitKeys } from "./split-keys.ts";
 import type { FindSecrets, FoundSecret } from "./recommended-rules.ts";
 
 export interface Redacted {
@@ -34,7 +35,7 @@ export function redactor(extraValues: readonly string[], find?: FindSecrets): (t
       return `[redacted:${kind}]`;
     };
     const take = (before: string) => {
-      let text = redactPrivateKeys(known(before, mark), mark);
+      let text = redactSplitKeys(redactPrivateKeys(known(before, mark), mark), mark);
       for (const { kind, form, needs, accept } of KEY_FORMS) {
         if (needs && !text.includes(needs)) continue;
         text = text.replace(form, (found: string) => (accept && !accept(found) ? found : mark(kind)));

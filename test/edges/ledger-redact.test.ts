@@ -346,6 +346,10 @@ test("a megabyte made to be slow does not take for ever", () => {
     "Aa",
     "token=aa_",
     "password=aaBb1",
+    "sk-a\n",
+    "eyJaaaaaaaaaaaaaaa\n",
+    "AKIA\nAAAAAAAA\n",
+    '{"a":"\\u0041","id":"impl-1","b":[1234567]},',
   ];
   const slow = redactor(["aaaaaaaaaaaaaaab", "token=token=token"]);
   for (const piece of pieces) {
