@@ -3,21 +3,20 @@ import { isUtf8 } from "node:buffer";
 
 /** The same buffer where nothing was found. Bytes that are no text stay as they are. */
 export function redactBytes(content: Buffer, redact: (text: string) => string): Buffer {
-  const through = (bytes: Buffer, decode: (bytes: Buffer) => string, encode: (text: string) => Buffer) => {
-    const before = decode(bytes);
+  const through = (given: Buffer, decode: (given: Buffer) => string, encode: (text: string) => Buffer) => {
+    const before = decode(given);
     const after = redact(before);
-    return after === before ? bytes : encode(after);
+    return after === before ? given : encode(after);
   };
-  if (content.includes(0)) {
-    const wide = wideIn(content);
-    if (wide) return through(content, wide.decode, wide.encode);
-  }
-  if (isUtf8(content)) return through(content, String, Buffer.from);
-  const clean = through(content, decodeMixed, encodeMixed);
+  const wide = content.includes(0) ? wideIn(content) : undefined;
+  // A mark of UTF-16 may stand before anything: the bytes are looked through as others are too.
+  const bytes = wide ? through(content, wide.decode, wide.encode) : content;
+  if (isUtf8(bytes)) return through(bytes, String, Buffer.from);
+  const clean = through(bytes, decodeMixed, encodeMixed);
   if (isUtf8(clean)) return clean;
   return through(
     clean,
-    (bytes) => bytes.toString("latin1"),
+    (given) => given.toString("latin1"),
     (text) => Buffer.from(text, "latin1"),
   );
 }

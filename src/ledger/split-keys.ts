@@ -5,9 +5,12 @@ import { KEY_FORMS } from "./key-forms.ts";
 const CHARACTER = /[A-Za-z0-9_+/=.-]/;
 /** How keys begin, up to the end of a line. */
 const HEAD =
-  /(?<![A-Za-z0-9_-])(?:sk-|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|A(?:KIA|SIA|BIA|CCA|Iza)|GOCSPX-|ya29\.|xox[a-z]-|xapp-|[sr]k_(?:live|test)_|whsec_|npm_|pypi-|SG\.|hf_|do[oprt]_v1_|dapi|shp[a-z]{2}_|hv[sbr]\.|eyJ)[A-Za-z0-9_+/=.-]*$/;
+  /(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?:sk-|gh[pousr]_|github_pat_|gl[a-z]{2,5}-|A(?:KIA|SIA|BIA|CCA|Iza)|GOCSPX-|ya29\.|xox[a-z]-|xapp-|[sr]k_(?:live|test)_|whsec_|npm_|pypi-|SG\.|hf_|do[oprt]_v1_|dapi|shp[a-z]{2}_|hv[sbr]\.|eyJ)[A-Za-z0-9_+/=.-]*$/;
 /** What of a line that the key goes on in. */
 const REST = /[A-Za-z0-9_+/=.-]+/y;
+const WORD = /^[A-Z]?[a-z]{3,}$/;
+/** Behind a name, or in the middle of something else. */
+const GOES_ON = /^(?:\s{0,3}[:=]|[A-Za-z0-9_+/.-])/;
 const LONGEST_HEAD = 300;
 const MOST_LINES = 60;
 /** A line that was broken for its length is not shorter than this. */
@@ -47,12 +50,14 @@ function wholeKey(
   for (let line = 0; from !== undefined && line < MOST_LINES; line++) {
     REST.lastIndex = from;
     const part = REST.exec(text)?.[0] ?? "";
-    // A key that ended with its line is not continued by a word.
-    if (part === "" || (alone && !isRandom(part))) break;
+    // A key that ended with its line is not continued by a word; and what follows may be another secret, or its name.
+    if (part === "" || (alone && !isRandom(part)) || WORD.test(part)) break;
     const before = joined.length;
     joined += part;
     const key = keyIn(joined);
-    if (key && key.length > before) best = { kind: key.kind, end: from + key.length - before };
+    if (key?.length !== joined.length && keyIn(part)) break;
+    const end = from + (key?.length ?? 0) - before;
+    if (key && end > from && !GOES_ON.test(text.slice(end, end + 4))) best = { kind: key.kind, end };
     from = part.length < FULL_LINE ? undefined : breaks.get(from + part.length);
   }
   return best;

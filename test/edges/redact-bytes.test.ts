@@ -34,6 +34,16 @@ test("a secret is found in Latin-1 and in UTF-16, with and without a mark, and t
   }
 });
 
+test("a mark of UTF-16 before other text keeps nothing in", () => {
+  for (const start of [
+    [0xff, 0xfe],
+    [0xfe, 0xff],
+    [0xff, 0xfe, 0],
+    [0xff, 0xfe, 0, 0x41],
+  ])
+    assert.deepEqual(clean(bytes(start, `a ${key}`)), bytes(start, "a [redacted:github-token]"));
+});
+
 test("bytes that are no text, and text without a secret, stay as they are", () => {
   const noise = randomBytes(20_000);
   for (const content of [noise, bytes("plain ü", [0xff]), Buffer.from("plain"), Buffer.alloc(0), Buffer.alloc(9)])

@@ -16,8 +16,8 @@ const keys: [kind: string, key: string][] = [
 test("a key is replaced although a line break stands in it, wherever", () => {
   for (const [kind, key] of keys) {
     for (let at = kind === "jwt" ? 12 : 9; at < key.length - 7; at += 3) {
-      const text = `it is ${key.slice(0, at)}\n  ${key.slice(at)} and more`;
-      const clean = `it is [redacted:${kind}] and more`;
+      const text = `it is:\n${key.slice(0, at)}\n  ${key.slice(at)} and more`;
+      const clean = `it is:\n[redacted:${kind}] and more`;
       assert.equal(redact(text).text, clean);
       assert.equal(redact(JSON.stringify({ text })).text, JSON.stringify({ text: clean }));
     }
@@ -35,4 +35,16 @@ test("a key that ended with its line takes nothing of the next one", () => {
     "ghp_\nwith 36 letters",
   ])
     assert.deepEqual(redact(text), { text, count: 0 });
+});
+
+test("what stands on the line after a key is not taken for its rest, and so not missed", () => {
+  const all = keys.map(([, key]) => key);
+  for (const key of all)
+    for (const next of all) assert.doesNotMatch(redact(`${key}\n${next}\n`).text, /[A-Za-z0-9]{17}/);
+  for (const key of [...all, "ghp_0123456789ab"]) {
+    for (const next of ["DB_PASSWORD=hunter2-and-more", "password: hunter2hunter2", "MY_TOKEN = hunter2hunter2"])
+      assert.doesNotMatch(redact(`${key}\n${next}\n`).text, /hunter2/, `${key} ${next}`);
+    const bearer = `Bearer ${letters.slice(9, 40)}`;
+    assert.doesNotMatch(redact(`${key}\n${bearer}`).text, /[A-Za-z0-9]{20}/);
+  }
 });
