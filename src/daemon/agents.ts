@@ -39,6 +39,8 @@ const FOLLOW_MS = 500;
 const DESCRIBE_MS = 200;
 const RETRY_START_MS = 2000;
 const BUDGET_GRACE_MS = 1000;
+/** Of what an agent told, so much is searched for values that are known by their digest only. */
+const MOST_SEARCHED_BYTES = 256 * 1024;
 /** In the run's folder: why it is being stopped. */
 const STOP_FILE = "stop";
 const STOP_REASONS: readonly StopReason[] = [
@@ -173,21 +175,25 @@ export class Agents {
         this.live.delete(taskKey(run.session, run.id));
         return this.start(run);
       case "running":
+        await this.learnSecrets(run.runId, live.runDir);
         this.workspace.log.say("info", `${name} still runs (pid ${found.process.identity.pid}): following it again`);
-        await this.learnSecrets(run.runId);
         this.follow(live, found.process);
         return why ? this.stop(run, why) : undefined;
       case "ended":
         this.workspace.log.say("info", `${name} ended while no daemon was there: settling it from what it left`);
         if (why) live.stopping = why;
+        await this.learnSecrets(run.runId, live.runDir);
         await sweep(gatesMarker(run.runId)); // what the last daemon was checking begins anew
         return this.ended(live);
     }
   }
 
   /** The daemon before may have given it what this one does not have. */
-  private async learnSecrets(runId: RunId): Promise<void> {
-    for (const pid of await withMarker(runId)) this.workspace.secrets.addFrom((name) => variableOf(pid, name));
+  private async learnSecrets(runId: RunId, runDir: string): Promise<void> {
+    const { secrets } = this.workspace;
+    for (const pid of await withMarker(runId)) secrets.addFrom((name) => variableOf(pid, name));
+    const { stdout, stderr } = await readRun(runDir, { maxBytes: MOST_SEARCHED_BYTES });
+    await secrets.searchIn(`${stdout}\n${stderr}`);
   }
 
   /** Ends an agent and all it started; its end is reported when nothing of it is left. */

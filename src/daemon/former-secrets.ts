@@ -16,12 +16,16 @@ export interface KeptSecrets {
 const COST = { N: 4096, r: 8, p: 1 };
 const LENGTH = 32;
 const MOST = 200;
+/** What stands before and after a value that is told. */
+const EDGE = /[^A-Za-z0-9_-]/;
+const MOST_CANDIDATES = 500;
 const digestOf = promisify<string, string, number, typeof COST, Buffer>(scrypt);
 
 export class FormerSecrets {
   private readonly salt: string;
   private readonly lengths = new Map<number, Set<string>>();
   private readonly asked = new Map<string, boolean>();
+  private readonly today = new Set<string>();
   private count = 0;
 
   constructor(kept?: Partial<KeptSecrets>) {
@@ -44,8 +48,29 @@ export class FormerSecrets {
     return is;
   }
 
+  /** Kept values that stand in a text between spaces, quotes or other signs, and that are not those of today. */
+  async search(text: string): Promise<string[]> {
+    const candidates = new Set<string>();
+    for (const [length, digests] of this.lengths) {
+      if ([...digests].every((digest) => this.today.has(digest))) continue;
+      for (let at = 0; at + length <= text.length && candidates.size < MOST_CANDIDATES; at++) {
+        if ((at === 0 || EDGE.test(text[at - 1] ?? "")) && EDGE.test(text[at + length] ?? " "))
+          candidates.add(text.slice(at, at + length));
+      }
+    }
+    const digested = [...candidates].map(async (value) => ({
+      value,
+      digest: (await digestOf(value, this.salt, LENGTH, COST)).toString("hex"),
+    }));
+    const found = (await Promise.all(digested)).filter(({ value, digest }) =>
+      this.lengths.get(value.length)?.has(digest),
+    );
+    return found.map(({ value }) => value);
+  }
+
   async add(value: string): Promise<void> {
     const digest = (await digestOf(value, this.salt, LENGTH, COST)).toString("hex");
+    this.today.add(digest);
     this.put(value.length, digest);
     this.asked.delete(value);
   }

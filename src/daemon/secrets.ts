@@ -68,6 +68,11 @@ export class Secrets {
     for (const name of this.names) this.addValue(given(name) ?? "");
   }
 
+  /** What an agent told that has ended while no daemon was there. */
+  async searchIn(text: string): Promise<void> {
+    for (const value of await this.former.search(text)) this.addValue(value);
+  }
+
   /** What agents get without being named for it, such as an account's key: what its name says is a secret. */
   addUnasked(environment: Record<string, string | undefined>): void {
     for (const [name, value = ""] of Object.entries(environment))

@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { cox } from "../surfaces/recorded.ts";
-import { killDaemon } from "../support/survival.ts";
+import { killDaemon, marked } from "../support/survival.ts";
 import { SESSION, workshop, type Workshop } from "../support/workshop.ts";
 
 const OLD = "Orchid Lantern #4471";
@@ -90,6 +90,24 @@ describe("a secret of an earlier daemon", { concurrency: 2 }, () => {
     await shop.start();
     await shop.until("it is followed", () => shop.output.includes("following it again"));
     shop.release();
+    await shop.becomes("impl-1", "completed");
+    assert.match(shop.read(response), /Orchid/);
+    await shop.stop();
+    assert.ok(!objects(shop).includes("Orchid"));
+  });
+
+  test("is known in what an agent told that ended while no daemon was there", async (t) => {
+    const shop = await workshop(t, { env: { PASSED: OLD } });
+    shop.command("impl-1", `echo ready > "$HOME/ready"; ${shop.waits()}; echo "it is $PASSED."`, {
+      execution: { env: ["PASSED"] },
+    });
+    await shop.until("the agent runs", () => shop.left("ready"));
+    await shop.until("the value's digest is kept", () => shop.read(".run/secret-names.json").includes('"digest"'));
+    await killDaemon(shop);
+    shop.release();
+    await shop.until("the agent has ended", () => marked(shop).length === 0);
+    delete shop.env["PASSED"];
+    await shop.start();
     await shop.becomes("impl-1", "completed");
     assert.match(shop.read(response), /Orchid/);
     await shop.stop();
