@@ -3,7 +3,7 @@
 import { BREAK, breaksIn } from "./broken-lines.ts";
 
 const SHORTEST = 6;
-
+/** A line of a value that has several is looked for by itself, if it is as long as this. */
 const LONG_LINE = 16;
 /** A place that was replaced already: no value is looked for in it. */
 const MARK = String.raw`\[redacted:[a-z-]{1,30}\]`;
@@ -19,7 +19,7 @@ export function knownValues(values: readonly string[]): (text: string, mark: (ki
   let broken: RegExp | undefined;
   const replace = (text: string, form: RegExp, mark: (kind: string) => string) =>
     text.replace(form, (found: string, at: number) => {
-      if (found.startsWith("[redacted:") && /\]$/.test(found)) return found;
+      if (found.startsWith("[redacted:") && found.endsWith("]")) return found;
       const quote = NUMBER.test(found) ? quoteFor(text, at, at + found.length) : "";
       return `${quote}${mark("value")}${quote}`;
     });

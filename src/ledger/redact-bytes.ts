@@ -11,7 +11,7 @@ export function redactBytes(content: Buffer, redact: (text: string) => string): 
   const wide = content.includes(0) ? wideIn(content) : undefined;
   // A mark of UTF-16 may stand before anything: the bytes are looked through as others are too.
   const bytes = wide ? through(content, wide.decode, wide.encode) : content;
-  if (isUtf8(bytes)) return through(bytes, String, Buffer.from);
+  if (isUtf8(bytes)) return through(bytes, String, (text) => Buffer.from(text));
   const clean = through(bytes, decodeMixed, encodeMixed);
   if (isUtf8(clean)) return clean;
   return through(

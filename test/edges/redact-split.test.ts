@@ -48,3 +48,33 @@ test("what stands on the line after a key is not taken for its rest, and so not 
     assert.doesNotMatch(redact(`${key}\n${bearer}`).text, /[A-Za-z0-9]{20}/);
   }
 });
+
+test("a secret that a stream of JSON lines tells in pieces is replaced, also inside a string", () => {
+  const known = redactor(["hunter2-hunter2"]);
+  const line = (text: string, n: number) =>
+    JSON.stringify({ type: "stream_event", event: { index: n, delta: { type: "text_delta", text } }, uuid: `u${n}` });
+  const stream = (...texts: string[]) => `${texts.map(line).join("\n")}\n`;
+  const textsIn = (lines: string) =>
+    lines
+      .split("\n")
+      .flatMap((each) => (each ? [(JSON.parse(each) as { event: { delta: { text: string } } }).event.delta.text] : []));
+  const cases: [pieces: string[], clean: string[]][] = [
+    ...keys.map(([kind, key]): [string[], string[]] => [
+      ["it is ", key.slice(0, 11), key.slice(11, 15), `${key.slice(15)} and`, " more"],
+      ["it is ", `[redacted:${kind}] and`, "", "", " more"],
+    ]),
+    [
+      ["it is hunter2", "-hunter2."],
+      ["it is [redacted:value].", ""],
+    ],
+    [
+      ["plain", "text", "in ", "pieces"],
+      ["plain", "text", "in ", "pieces"],
+    ],
+  ];
+  for (const [pieces, clean] of cases) {
+    assert.deepEqual(textsIn(known(stream(...pieces)).text), clean);
+    const { result } = JSON.parse(known(JSON.stringify({ result: stream(...pieces) })).text) as { result: string };
+    assert.deepEqual(textsIn(result), clean);
+  }
+});
