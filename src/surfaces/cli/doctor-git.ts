@@ -128,7 +128,7 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
   const others = await ledgersOfOthers(repository, ref);
   const own = others.length > 0 ? `; each working tree has its own, others: ${some(others)}` : "";
   const findings = [ok("ledger", `${ref} at ${tip.slice(0, 12)}, ${entries.length} entries${own}`)];
-  findings.push(...(await differences({ repository, folder, recorded, up }));
+  findings.push(...(await differences({ repository, folder, recorded, up })));
   const breaks = chainBreaks(entries, (key) => statusOf(folder, key));
   // A daemon at work is always a moment ahead of, or behind, this look.
   if (breaks.length > 0 && !up)
