@@ -14,7 +14,8 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "lines description original_code modifications current_state proposed_changes logic_flow expected_outcome context_notes " +
     "affected_modules risks performance_considerations error_handling analysis_source session_id project current_phase " +
     "progress completed_phases current_tasks created_at updated_at task session result structured permission_denials tool_name " +
-    "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text"
+    "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
+    "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day"
   ).split(" "),
 );
 
@@ -49,7 +50,11 @@ const PLACES = [
     "isolation",
     "approve",
     "prompt_file",
+    "spent/*",
+    "over_budget/*",
+    "conflict/versions/*",
   ].map((key) => `execution/${key}`),
+  ...["spent/*", "execution/last_attempt/continued"],
   ...["source/file", "source/sha256"].map((key) => `execution/${key}`),
   ...["attempt", "run_id", "agent_session", "started_at", "ended_at", "outcome", "error/class", "error/retry_at"].map(
     (key) => `execution/last_attempt/${key}`,
@@ -68,7 +73,7 @@ const WORDS: ReadonlySet<string> = new Set(
     "rejected cancelled backoff usage-limit breaker-open waiting worktree none before after network overloaded rate-limit " +
     "crash permission unknown success failure interrupted stopped simple medium complex PLAN IMPLEMENT REVIEW requeued " +
     "shutdown closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
-    "planning-agent code-review-test-agent review-agent"
+    "planning-agent code-review-test-agent review-agent elsewhere task session day usd tokens turns"
   ).split(" "),
 );
 
