@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Instant, instant, toMs } from "../model/time.ts";
 import { openObjects } from "./cat-file.ts";
 import { git } from "./git.ts";
+import { whyUnreadable } from "./unreadable.ts";
 
 /** One commit of the ledger; what its trailers do not say is null. */
 export interface LogEntry {
@@ -39,7 +40,7 @@ export interface LogFilter {
 const LOOK_MS = 150;
 const FIELDS = ["%H", "%at", "%an", "%s", "%(trailers:only=true,unfold=true)"];
 
-/** Empty for a ledger that has not begun. `repository` is any directory of the repository. */
+/** Empty for a ledger that has not begun; throws what git said when it cannot be read. `repository` is any directory of it. */
 export async function readLog(repository: string, ref: string, filter: LogFilter = {}): Promise<LogEntry[]> {
   const wanted: [string, string | undefined][] = [
     ["Cox-Session", filter.session],
@@ -55,7 +56,7 @@ export async function readLog(repository: string, ref: string, filter: LogFilter
     "--no-show-signature",
     "-z",
     `--format=tformat:${FIELDS.join("%x00")}`,
-    ...(filter.ownLine ? ["--first-parent"] : []),
+    ...(filter.ownLine ? ["--topo-order", "--first-parent"] : []),
     ...(greps.length === 0 ? [] : ["--basic-regexp", "--all-match", ...greps]),
     ...(filter.limit === undefined ? [] : [`--max-count=${filter.limit}`]),
     ...(filter.since === undefined ? [] : [`--since=@${Math.ceil(toMs(filter.since) / 1000)} +0000`]),
@@ -66,9 +67,10 @@ export async function readLog(repository: string, ref: string, filter: LogFilter
   ];
   const outcome = await git(args, { cwd: repository });
   if (outcome.code !== 0) {
-    const begun = await git(["show-ref", "--verify", "--quiet", ref], { cwd: repository });
-    if (begun.code === 1) return [];
-    throw new Error(`git log failed in ${repository}: ${outcome.stderr}`);
+    const why = await whyUnreadable(repository, ref);
+    const begun = await git(["rev-parse", "--quiet", "--verify", "--end-of-options", ref], { cwd: repository });
+    if (why === undefined && begun.code === 1) return [];
+    throw new Error(`git log failed in ${repository}: ${why ?? outcome.stderr}`);
   }
   const fields = outcome.stdout.toString().split("\0");
   const entries: LogEntry[] = [];

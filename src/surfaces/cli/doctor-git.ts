@@ -2,15 +2,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { simpleGit } from "simple-git";
-import { ensureExclude, EXCLUDE_LINE, findRepository, git, type Repository } from "../../ledger/git.ts";
+import { git, ensureExclude, EXCLUDE_LINE, findRepository, type Repository } from "../../ledger/git.ts";
 import { readLog } from "../../ledger/log.ts";
-import { isSessionId } from "../../model/ids.ts";
-import { placeOf, WORKSPACE } from "../../store/paths.ts";
+import { WORKSPACE } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
 import { chainBreaks } from "./chain.ts";
 import type { Workspace } from "./context.ts";
 import { bad, ok, some, warn, type Finding } from "./doctor-finding.ts";
-import { findLedger, isAsRecorded, recordedFiles } from "./ledger-place.ts";
+import { HOW_TO_MEND, notBegun } from "./ledger-checks.ts";
+import { compare } from "./ledger-differences.ts";
+import { findLedger } from "./ledger-place.ts";
 import { isObject } from "./tasks-on-disk.ts";
 import { howToTrust, TRUSTED, untrustedFiles } from "./trusted.ts";
 
@@ -97,38 +98,18 @@ export async function ledgerFindings(folder: string, environment: NodeJS.Process
   const found = await findLedger(folder, environment);
   if ("trouble" in found) return [bad("ledger", found.trouble.what, found.trouble.todo ?? "see git fsck")];
   const { repository, ref, tip } = found.ok;
-  if (tip === null) {
-    const named = await git(["rev-parse", "--quiet", "--verify", "--end-of-options", ref], { cwd: repository.root });
-    if (named.code === 0)
-      return [
-        bad(
-          "ledger",
-          `${ref} names no commit that can be read.`,
-          "see git fsck; fetch the ref from where it was pushed",
-        ),
-      ];
-    return [ok("ledger", `${ref} has not begun`)];
-  }
+  if (tip === null) return [await notBegun(repository, ref)];
   let entries;
-  let recorded;
+  let findings;
   try {
-    [entries, recorded] = await Promise.all([
-      readLog(repository.root, ref, { ownLine: true }),
-      recordedFiles(repository, tip),
-    ]);
+    entries = await readLog(repository.root, tip, { ownLine: true });
+    findings = (await compare({ repository, ref, folder, up })).findings;
   } catch (error) {
-    return [
-      bad(
-        "ledger",
-        `${ref} cannot be read: ${(error as Error).message}`,
-        "see git fsck; fetch the ref from where it was pushed",
-      ),
-    ];
+    return [bad("ledger", `${ref} cannot be read: ${(error as Error).message}`, HOW_TO_MEND)];
   }
   const others = await ledgersOfOthers(repository, ref);
   const own = others.length > 0 ? `; each working tree has its own, others: ${some(others)}` : "";
-  const findings = [ok("ledger", `${ref} at ${tip.slice(0, 12)}, ${entries.length} entries${own}`)];
-  findings.push(...(await differences({ repository, folder, recorded, up })));
+  findings.unshift(ok("ledger", `${ref} at ${tip.slice(0, 12)}, ${entries.length} entries${own}`));
   const breaks = chainBreaks(entries, (key) => statusOf(folder, key));
   // A daemon at work is always a moment ahead of, or behind, this look.
   if (breaks.length > 0 && !up)
@@ -147,46 +128,6 @@ async function ledgersOfOthers({ commonDir }: Repository, ref: string): Promise<
   const listed = await git(["for-each-ref", "--format=%(refname)", "refs/cox/"], { cwd: commonDir, gitDir: commonDir });
   const names = listed.stdout.toString().split("\n");
   return names.filter((name) => /^refs\/cox\/(?:worktrees\/[^/]+\/)?ledger$/.test(name) && name !== ref);
-}
-
-/** What the disk has otherwise than the ledger; while a daemon is `up`, only what no transition on its way explains. */
-export async function differences(of: {
-  repository: Repository;
-  folder: string;
-  recorded: ReadonlyMap<string, string>;
-  up: boolean;
-}): Promise<Finding[]> {
-  const { repository, folder, recorded, up } = of;
-  const lost = new Set<string>();
-  const missing: string[] = [];
-  const differing: string[] = [];
-  for (const [path, id] of recorded) {
-    const session = path.split("/")[0] ?? "";
-    if (isSessionId(session) && !existsSync(join(folder, session))) {
-      lost.add(session);
-      continue;
-    }
-    if (["view", "output", "transcript", "report"].includes(placeOf(path).kind)) continue;
-    const content = readRegular(join(folder, path))?.content;
-    if (!content) missing.push(path);
-    else if (!(await isAsRecorded(repository, id, content))) differing.push(path);
-  }
-  const findings: Finding[] = [];
-  if (lost.size > 0)
-    findings.push(warn("lost", `Recorded, but not on disk: ${some([...lost])}.`, "cox stop; cox restore"));
-  if (missing.length > 0 && !up)
-    findings.push(
-      warn(
-        "missing",
-        `Recorded, but deleted: ${some(missing)}.`,
-        "cox restore, if that was a mistake; else cox start records it",
-      ),
-    );
-  if (differing.length > 0 && !up)
-    findings.push(
-      warn("unrecorded", `Changed since they were recorded: ${some(differing)}.`, "cox start takes them as your edits"),
-    );
-  return findings;
 }
 
 function statusOf(folder: string, key: string): string | null {

@@ -1,25 +1,23 @@
 /** `cox verify`: whether the ledger is whole, and the disk what it says. SPEC section 7. */
-import { readdirSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { openObjects } from "../../ledger/cat-file.ts";
-import { git, type Repository } from "../../ledger/git.ts";
-import { readLog } from "../../ledger/log.ts";
-import { at, WORKSPACE } from "../../store/paths.ts";
-import { chainBreaks } from "./chain.ts";
+import type { Repository } from "../../ledger/git.ts";
+import { WORKSPACE } from "../../store/paths.ts";
 import { refused, type Command, type Input, type Outcome } from "./command.ts";
 import type { Context } from "./context.ts";
 import { daemonOf } from "./daemon-state.ts";
 import { bad, linesOf, ok, some, type Finding } from "./doctor-finding.ts";
-import { differences } from "./doctor-git.ts";
-import { findLedger, recordedFiles } from "./ledger-place.ts";
-import { isObject } from "./tasks-on-disk.ts";
+import { fsckFinding, HOW_TO_MEND, notBegun, objectsFinding, storyFinding } from "./ledger-checks.ts";
+import { compare } from "./ledger-differences.ts";
+import { findLedger, type LedgerPlace } from "./ledger-place.ts";
+import { oneLine } from "./text.ts";
 
 export const command: Command = {
   where: "anywhere",
-  options: [{ name: "full", text: "also let git check every object of the repository (git fsck --full --strict)" }],
+  options: [{ name: "quick", text: "leave out git fsck, which reads every object of the repository, byte for byte" }],
   example: "cox verify",
   description:
-    "Check that each task's transitions follow one another without gap or repetition, that git has all that the ledger names, that the files are as recorded, and that nothing stale lies about. Exit 1 if something is wrong (✗); what is not recorded yet (!) does not count.",
+    "Check that each task's transitions follow one another without gap or repetition, that git has all that the ledger names and finds it sound (git fsck), that the files are as recorded, and that nothing stale lies about. Beside a daemon, which may be writing, a difference is looked at three times before it is said. Exit 1 if something is wrong (✗); what is not recorded yet (!) does not count.",
   run,
 };
 
@@ -28,23 +26,22 @@ async function run(input: Input, context: Context): Promise<Outcome> {
   if ("trouble" in found) return refused(found.trouble);
   const { repository, ref, tip } = found.ok;
   const findings: Finding[] = [];
-  if (tip === null) findings.push(ok("ledger", `${ref} has not begun`));
+  if (tip === null) findings.push(await checked("ledger", () => notBegun(repository, ref)));
   else {
-    findings.push(...(await chainFindings(repository, tip)));
-    findings.push(await objectsFinding(repository, tip));
-    const folder = join(repository.root, WORKSPACE);
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-      const { up } = await daemonOf({ repository: repository.root, folder, gitDir: repository.gitDir });
-      const recorded = await recordedFiles(repository, tip);
-      const differing = await differences({ repository, folder, recorded, up });
-      findings.push(...(differing.length > 0 ? differing : [ok("files", `${recorded.size} files are as recorded`)]));
-    }
+    findings.push(await checked("story", () => storyFinding(repository, tip)));
+    findings.push(await checked("objects", () => objectsFinding(repository, tip)));
+    findings.push(...(await filesFindings(found.ok)));
   }
   findings.push(staleFinding(repository, ref));
-  if (input.flag("full")) findings.push(await fsckFinding(repository));
+  if (!input.flag("quick")) {
+    if (context.interactive)
+      context.tell("git fsck looks at every object of the repository (--quick leaves that out) …\n");
+    findings.push(await checked("fsck", () => fsckFinding(repository, tip)));
+  }
   const wrong = findings.filter(({ state }) => state === "bad").length;
   const lines = findings.flatMap((finding) => linesOf(finding, context.paint));
-  lines.push("", wrong === 0 ? `${ref} is whole.` : `${wrong} ${wrong === 1 ? "thing is" : "things are"} wrong.`);
+  const whole = tip === null ? `${ref} has not begun.` : `${ref} is whole.`;
+  lines.push("", wrong === 0 ? whole : `${wrong} ${wrong === 1 ? "thing is" : "things are"} wrong.`);
   const json = {
     ok: wrong === 0,
     ref,
@@ -54,44 +51,25 @@ async function run(input: Input, context: Context): Promise<Outcome> {
   return { exit: wrong === 0 ? 0 : 1, json, text: lines.join("\n") };
 }
 
-/** The last `Cox-To` of a task is the status in its recorded file: asked of the same commit, so no daemon disturbs it. */
-async function chainFindings(repository: Repository, tip: string): Promise<Finding[]> {
-  const entries = await readLog(repository.root, tip, { ownLine: true });
-  const tasks = new Set(entries.flatMap(({ session, task }) => (session && task ? [`${session}/${task}`] : [])));
-  const status = new Map<string, string>();
-  const objects = openObjects(repository.commonDir);
+/** A check that breaks off is a finding like another: the others are still made. */
+async function checked(check: string, look: () => Promise<Finding>): Promise<Finding> {
   try {
-    for (const key of tasks) {
-      const [session = "", id = ""] = key.split("/");
-      const blob = await objects.get(`${tip}:${WORKSPACE}/${at.task(session, id)}`);
-      const value: unknown = blob ? parsed(blob.content.toString("utf8")) : undefined;
-      if (isObject(value) && typeof value["status"] === "string") status.set(key, value["status"]);
-    }
-  } finally {
-    await objects.close();
+    return await look();
+  } catch (error) {
+    return bad(check, `It cannot be read: ${oneLine((error as Error).message, 400)}`, HOW_TO_MEND);
   }
-  const breaks = chainBreaks(entries, (key) => status.get(key) ?? null);
-  const said = `${entries.length} entries, ${tasks.size} tasks`;
-  if (breaks.length === 0) return [ok("story", `${said}: each transition follows the one before`)];
-  return [
-    bad("story", `${said}, ${breaks.length} breaks: ${some(breaks, 5)}`, "cox log --task <task> shows the story"),
-  ];
 }
 
-async function objectsFinding({ commonDir }: Repository, tip: string): Promise<Finding> {
-  const walked = await git(["rev-list", "--objects", "--quiet", tip], { cwd: commonDir, gitDir: commonDir });
-  return walked.code === 0
-    ? ok("objects", "git has all that the ledger names")
-    : bad("objects", `git misses some: ${walked.stderr.split("\n")[0]}`, "fetch the ref from where it was pushed");
-}
-
-async function fsckFinding({ commonDir }: Repository): Promise<Finding> {
-  const args = ["fsck", "--full", "--strict", "--no-dangling", "--no-progress"];
-  const checked = await git(args, { cwd: commonDir, gitDir: commonDir });
-  const said = `${checked.stdout.toString()}${checked.stderr}`.trim();
-  return checked.code === 0
-    ? ok("fsck", "git finds nothing wrong")
-    : bad("fsck", `git fsck: ${some(said.split("\n"), 3)}`, "see git fsck --full --strict");
+async function filesFindings({ repository, ref }: LedgerPlace): Promise<Finding[]> {
+  const folder = join(repository.root, WORKSPACE);
+  if (repository.bare || !lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
+  try {
+    const { up } = await daemonOf({ repository: repository.root, folder, gitDir: repository.gitDir });
+    const { findings, files } = await compare({ repository, ref, folder, up });
+    return findings.length > 0 ? findings : [ok("files", `${files} files are as recorded`)];
+  } catch (error) {
+    return [bad("files", `They cannot be compared: ${oneLine((error as Error).message, 400)}`, HOW_TO_MEND)];
+  }
 }
 
 const OLD_MS = 60_000;
@@ -113,13 +91,5 @@ function namesIn(folder: string): string[] {
     return readdirSync(folder);
   } catch {
     return [];
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
