@@ -37,10 +37,22 @@ export interface LogFilter {
   ownLine?: boolean;
 }
 
+/** Git could not read it; `why` in its own words. */
+export class LogUnreadable extends Error {
+  override name = "LogUnreadable";
+  readonly why: string;
+  constructor(repository: string, why: string) {
+    super(`git log failed in ${repository}: ${why}`);
+    this.why = why;
+  }
+}
+
 const LOOK_MS = 150;
+/** So many times in a row the log may not be readable (git is busy, its packs are just being exchanged). */
+const MOST_FAILURES = 20;
 const FIELDS = ["%H", "%at", "%an", "%s", "%(trailers:only=true,unfold=true)"];
 
-/** Empty for a ledger that has not begun; throws what git said when it cannot be read. `repository` is any directory of it. */
+/** Empty for a ledger that has not begun; rejects with {@link LogUnreadable} for one that cannot be read. `repository` is any directory of it. */
 export async function readLog(repository: string, ref: string, filter: LogFilter = {}): Promise<LogEntry[]> {
   const wanted: [string, string | undefined][] = [
     ["Cox-Session", filter.session],
@@ -70,7 +82,7 @@ export async function readLog(repository: string, ref: string, filter: LogFilter
     const why = await whyUnreadable(repository, ref);
     const begun = await git(["rev-parse", "--quiet", "--verify", "--end-of-options", ref], { cwd: repository });
     if (why === undefined && begun.code === 1) return [];
-    throw new Error(`git log failed in ${repository}: ${why ?? outcome.stderr}`);
+    throw new LogUnreadable(repository, why ?? outcome.stderr);
   }
   const fields = outcome.stdout.toString().split("\0");
   const entries: LogEntry[] = [];
@@ -110,7 +122,8 @@ function entryOf([commit = "", seconds = "", author = "", subject = "", block = 
 
 /**
  * Calls `told` with what is recorded after the commit `last` (null: nothing was), oldest first, until the signal. The
- * ledger need not have begun. A ref that is set back tells nothing.
+ * ledger need not have begun. A ref that is set back tells nothing. What cannot be read is tried again, and nothing is
+ * passed over; rejects when that lasts.
  */
 export async function followLog(
   of: {
@@ -125,13 +138,23 @@ export async function followLog(
 ): Promise<void> {
   const objects = openObjects(of.gitDir);
   const tip = async () => (await objects.get(of.ref))?.id;
+  let failures = 0;
   try {
     for (let { last } = of; !signal?.aborted; await sleep(LOOK_MS, undefined, { signal }).catch(() => {})) {
       const now = await tip();
       if (now === undefined || now === last) continue;
       const filter = last === null ? of.filter : { ...of.filter, after: last };
-      const entries = await readLog(of.repository, now, filter);
-      if (entries.length > 0) told(entries.toReversed());
+      try {
+        const entries = await readLog(of.repository, now, filter);
+        if (entries.length > 0) told(entries.toReversed());
+      } catch (error) {
+        // After the ref was set back, git may have thrown away what was told last: then all goes on from here.
+        if (last === null || (await objects.get(last)) !== null) {
+          if (++failures >= MOST_FAILURES) throw error;
+          continue;
+        }
+      }
+      failures = 0;
       last = now;
     }
   } finally {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { chainBreaks } from "../../src/surfaces/cli/chain.ts";
 import { cox, coxRunning, git, record, repository, SESSION, until, workspace } from "./recorded.ts";
@@ -120,4 +122,59 @@ test("--follow begins with the last entries, and misses none", async (t) => {
   const heard = coxRunning(t, dir, ["log", "-f", "-n", "2"]);
   await until("the last two are told", () => heard.out.split("\n").length === 3);
   assert.match(heard.out, /^[^\n]*impl-3: new -> pending[^]*impl-2: pending -> active/);
+});
+
+/** A folder with a `git` in it that fails to log as long as there is a file `fail`, and notes it in `failed`. */
+function failingGit(dir: string): { path: string; fail: string; failed: string } {
+  const bin = join(dir, "../bin");
+  const [fail, failed] = [join(bin, "fail"), join(bin, "failed")];
+  mkdirSync(bin);
+  const lines = [
+    "#!/bin/sh",
+    `case " $* " in *" log "*) if [ -e ${fail} ]; then touch ${failed}; echo "fatal: busy" >&2; exit 128; fi;; esac`,
+    'PATH=/usr/local/bin:/usr/bin:/bin; exec git "$@"',
+  ];
+  writeFileSync(join(bin, "git"), `${lines.join("\n")}\n`, { mode: 0o755 });
+  return { path: `${bin}:/usr/local/bin:/usr/bin:/bin`, fail, failed };
+}
+
+test("--follow passes over nothing when git cannot read for a moment, and ends with a word when that lasts", async (t) => {
+  const { dir } = await workspace(t);
+  const { path, fail, failed } = failingGit(dir);
+  const heard = coxRunning(t, dir, ["log", "-f", "-n", "1"], { PATH: path });
+  await until("the last one is told", () => heard.out.includes("\n"));
+  writeFileSync(fail, "");
+  await record(dir, [{ subject: "workspace: while git fails", trailers: [] }]);
+  await until("git has failed", () => existsSync(failed));
+  rmSync(fail);
+  await until("it is told after all", () => heard.out.includes("while git fails"));
+  writeFileSync(fail, "");
+  await record(dir, [{ subject: "workspace: and for ever", trailers: [] }]);
+  await until("it ends", () => heard.exit !== undefined);
+  assert.equal(heard.exit, 1);
+  assert.match(heard.err, /refs\/cox\/ledger cannot be read\.[^]*fatal: busy[^]*git fsck/);
+});
+
+test("a ledger that cannot be read is an error with what to do, for each command that reads it", async (t) => {
+  const { dir } = await workspace(t);
+  writeFileSync(join(dir, ".git/refs/cox/ledger"), "garbage\n");
+  for (const args of [["log"], ["show", "cox/ledger~1"], ["restore"], ["restore", "--at", "2h"]]) {
+    const { exit, err } = cox(dir, args);
+    assert.equal(exit, 1, args.join(" "));
+    assert.match(err, /refs\/cox\/ledger cannot be read\.[^]*broken[^]*see git fsck/, args.join(" "));
+  }
+});
+
+test("what others wrote into a commit reaches no terminal as a control character", async (t) => {
+  const { dir } = await workspace(t);
+  const tree = git(dir, "rev-parse", "cox/ledger^{tree}");
+  const message = "WFS-a impl-1: \u001b[31mred\u001b[0m\u0007\u009b2J\n\nCox-Reason: \u001b]0;title\u0007x\n";
+  git(dir, "config", "user.name", "Mallory\u001b[2J");
+  const commit = git(dir, "commit-tree", tree, "-p", "cox/ledger", "-m", message);
+  git(dir, "update-ref", "refs/cox/ledger", commit);
+  const heard = coxRunning(t, dir, ["log", "-f", "-n", "1"]);
+  await until("it is told", () => heard.out.includes("\n"));
+  const { out } = cox(dir, ["log"]);
+  assert.match(out, /WFS-a impl-1: red {2}x/);
+  for (const text of [out, heard.out]) assert.doesNotMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
 });

@@ -47,10 +47,10 @@ export function cox(dir: string, args: readonly string[], more: Record<string, s
 }
 
 /** The command left running; what it printed so far can be read. Stopped after the test. */
-export function coxRunning(t: TestContext, dir: string, args: readonly string[]) {
+export function coxRunning(t: TestContext, dir: string, args: readonly string[], more: Record<string, string> = {}) {
   const child: ChildProcess = spawn(process.execPath, [COX, ...args], {
     cwd: dir,
-    env: environment(join(dir, "..")),
+    env: environment(join(dir, ".."), more),
     stdio: ["ignore", "pipe", "pipe"],
   });
   const heard = { out: "", err: "", exit: undefined as number | null | undefined };

@@ -8,10 +8,16 @@ import { whyUnreadable } from "../../ledger/unreadable.ts";
 import { taskKey, type TaskKey } from "../../model/ids.ts";
 import { placeOf } from "../../store/paths.ts";
 import { chainBreaks } from "./chain.ts";
+import type { Trouble } from "./command.ts";
 import { bad, ok, some, warn, type Finding } from "./doctor-finding.ts";
 import { recordedFiles } from "./ledger-place.ts";
 import { isObject } from "./tasks-on-disk.ts";
 import { oneLine } from "./text.ts";
+
+/** Of a command that needs the ledger. */
+export function unreadable(ref: string, why: string): Trouble {
+  return { exit: 1, what: `${ref} cannot be read.`, why: oneLine(why, 400), todo: `${HOW_TO_MEND}.` };
+}
 
 export const HOW_TO_MEND =
   "see git fsck; fetch the ref from where it was pushed, or set it to a commit that can be read";

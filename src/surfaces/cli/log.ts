@@ -1,10 +1,12 @@
 /** `cox log`: the ledger, readable. */
-import { followLog, readLog, type LogEntry, type LogFilter } from "../../ledger/log.ts";
+import { followLog, LogUnreadable, readLog, type LogEntry, type LogFilter } from "../../ledger/log.ts";
 import { isSessionId, isTaskId } from "../../model/ids.ts";
 import { instant, isInstant, parseDuration, toMs, type Instant } from "../../model/time.ts";
 import { done, refused, type Command, type Input, type Trouble } from "./command.ts";
 import type { Context } from "./context.ts";
+import { unreadable } from "./ledger-checks.ts";
 import { findLedger, type LedgerPlace } from "./ledger-place.ts";
+import { oneLine } from "./text.ts";
 
 const MOST_SHOWN = 50;
 
@@ -35,18 +37,27 @@ async function run(input: Input, context: Context) {
   if ("trouble" in found) return refused(found.trouble);
   const filter = filterFrom(input);
   if ("trouble" in filter) return refused(filter.trouble);
-  const { repository, ref } = found.ok;
-  if (input.flag("follow")) return follow(input, context, { ...found.ok, filter: filter.ok });
-  const { limit } = filter.ok;
+  try {
+    if (input.flag("follow")) return await follow(input, context, { ...found.ok, filter: filter.ok });
+    return await list(context, { ...found.ok, filter: filter.ok });
+  } catch (error) {
+    if (!(error instanceof LogUnreadable)) throw error;
+    return refused(unreadable(found.ok.ref, error.why));
+  }
+}
+
+async function list(context: Context, of: LedgerPlace & { filter: LogFilter }) {
+  const { repository, ref, filter } = of;
+  const { limit } = filter;
   const read = await readLog(repository.root, ref, {
-    ...filter.ok,
+    ...filter,
     ...(limit === undefined ? {} : { limit: limit + 1 }),
   });
   const entries = limit === undefined ? read : read.slice(0, limit);
   const more = read.length > entries.length;
   const json = { ref, entries, more };
   if (entries.length === 0)
-    return done(`Nothing ${Object.keys(filter.ok).length > 1 ? "like that " : ""}is recorded in ${ref}.`, json);
+    return done(`Nothing ${Object.keys(filter).length > 1 ? "like that " : ""}is recorded in ${ref}.`, json);
   const lines = entries.map((entry) => lineOf(entry, context));
   if (more)
     lines.push(context.paint("dim", `Older entries are not shown: cox log --limit 0 shows all, git log ${ref} too.`));
@@ -80,8 +91,9 @@ function lineOf(entry: LogEntry, { paint }: Context): string {
     entry.cost_usd === null ? null : `$${entry.cost_usd.toFixed(entry.cost_usd > 0 && entry.cost_usd < 0.1 ? 4 : 2)}`,
     entry.actor === "person" ? `by ${entry.author}` : null,
   ].filter((fact) => fact !== null);
-  const aside = facts.length === 0 ? "" : `  ${paint("dim", facts.join(" · "))}`;
-  return `${paint("dim", localTime(entry.at))}  ${paint("yellow", entry.commit.slice(0, 8))}  ${entry.subject}${aside}`;
+  const said = facts.map((fact) => oneLine(fact, 80));
+  const aside = facts.length === 0 ? "" : `  ${paint("dim", said.join(" · "))}`;
+  return `${paint("dim", localTime(entry.at))}  ${paint("yellow", entry.commit.slice(0, 8))}  ${oneLine(entry.subject)}${aside}`;
 }
 
 /** `2026-11-21 09:30:00`, where the reader is. */

@@ -1,9 +1,12 @@
 /** Which commit of the ledger `cox restore` takes. */
 import { git } from "../../ledger/git.ts";
+import { whyUnreadable } from "../../ledger/unreadable.ts";
 import type { SessionId } from "../../model/ids.ts";
 import { instant, isInstant, parseDuration, toMs, type Instant } from "../../model/time.ts";
 import { WORKSPACE } from "../../store/paths.ts";
 import type { Trouble } from "./command.ts";
+import { unreadable } from "./ledger-checks.ts";
+import { commitIn } from "./ledger-commit.ts";
 import { commitAt, type LedgerPlace } from "./ledger-place.ts";
 
 /** The commit to restore: the newest, one that belongs to the ledger, or the last of a time. */
@@ -13,7 +16,12 @@ export async function commitFor(
 ): Promise<{ ok: { ref: string; commit: string } } | { trouble: Trouble }> {
   const name = wanted.ref ?? ref;
   const newest = wanted.ref === undefined ? tip : await commitAt(repository, wanted.ref);
-  if (newest === null) return { trouble: nothingRecorded(name, await otherLedgers(repository)) };
+  if (newest === null) {
+    const why = await whyUnreadable(repository.commonDir, name);
+    return {
+      trouble: why === undefined ? nothingRecorded(name, await otherLedgers(repository)) : unreadable(name, why),
+    };
+  }
   if (wanted.at === undefined) return { ok: { ref: name, commit: newest } };
   const ago = parseDuration(wanted.at);
   if (ago !== undefined || isInstant(wanted.at)) {
@@ -21,29 +29,17 @@ export async function commitFor(
     const commit = await lastBy(repository, newest, by);
     return commit === null ? { trouble: nothingBy(by, name) } : { ok: { ref: name, commit } };
   }
-  const commit = await commitAt(repository, wanted.at);
-  if (commit === null)
-    return {
-      trouble: {
-        exit: 2,
-        what: `${wanted.at} is neither a commit nor a time.`,
-        todo: `git log ${name} lists commits; a time is 2h, or 2026-11-21T09:00Z.`,
-      },
-    };
-  const belongs = await git(["merge-base", "--is-ancestor", commit, newest], {
-    cwd: repository.commonDir,
-    gitDir: repository.commonDir,
-  });
-  if (belongs.code !== 0) {
-    return {
-      trouble: {
-        exit: 2,
-        what: `${wanted.at} does not belong to the ledger ${name}.`,
-        todo: `git log ${name} lists the commits that do.`,
-      },
-    };
-  }
-  return { ok: { ref: name, commit } };
+  const named = await commitIn({ repository, ref: name, tip: newest }, wanted.at);
+  if ("ok" in named) return { ok: { ref: name, commit: named.ok } };
+  const { what, why } = named.trouble;
+  return {
+    trouble: {
+      exit: 2,
+      what: what.replace("is no commit of this repository", "is neither a commit nor a time"),
+      ...(why === undefined ? {} : { why }),
+      todo: `git log ${name} lists the commits that are; a time is 2h, or 2026-11-21T09:00Z.`,
+    },
+  };
 }
 
 /** The newest commit up to this one that wrote something of the session: where it was last, if it is gone since. */

@@ -1,11 +1,14 @@
 /** `cox show <commit>`: one commit of the ledger as a person reads it: what moved, and what changed in the task's file. */
 import { git, type Repository } from "../../ledger/git.ts";
 import { readLog, type LogEntry } from "../../ledger/log.ts";
+import { whyUnreadable } from "../../ledger/unreadable.ts";
 import { plain } from "../../model/plain.ts";
 import { placeOf } from "../../store/paths.ts";
 import { moment } from "../../views/waiting.ts";
 import { done, refused, type Outcome, type Trouble } from "./command.ts";
 import type { Context } from "./context.ts";
+import { unreadable } from "./ledger-checks.ts";
+import { commitIn } from "./ledger-commit.ts";
 import { commitAt, findLedger } from "./ledger-place.ts";
 import { isObject } from "./tasks-on-disk.ts";
 import { oneLine, table } from "./text.ts";
@@ -34,19 +37,23 @@ export async function showCommit(name: string, context: Context): Promise<Outcom
   const found = await findLedger(context.dir, context.environment);
   if ("trouble" in found) return refused(found.trouble);
   const { repository, ref, tip } = found.ok;
-  const commit = await commitAt(repository, name);
-  if (commit === null) return refused(noCommit(`${name} is no commit of this repository.`));
-  const belongs = tip !== null && (await run(repository, ["merge-base", "--is-ancestor", commit, tip])).code === 0;
-  if (!belongs) return refused(noCommit(`${name} does not belong to the ledger ${ref}.`));
+  if (tip === null) {
+    const why = await whyUnreadable(repository.commonDir, ref);
+    if (why !== undefined) return refused(unreadable(ref, why));
+    return refused(noCommit({ what: `Nothing is recorded in ${ref}.` }));
+  }
+  const named = await commitIn({ repository, ref, tip }, name);
+  if ("trouble" in named) return refused(noCommit(named.trouble));
+  const commit = named.ok;
   const [entry] = await readLog(repository.root, commit, { limit: 1 });
-  if (!entry) return refused(noCommit(`${name} cannot be read.`));
+  if (!entry) return refused(noCommit({ what: `${name} cannot be read.` }));
   const files = await filesOf(repository, commit);
   const trailers = await trailersOf(repository, commit);
   return done(textOf(entry, { trailers, files }, context), { ...entry, trailers, files });
 }
 
-function noCommit(what: string): Trouble {
-  return { exit: 1, what, todo: "cox log lists the commits of the ledger, cox list the tasks." };
+function noCommit(trouble: Pick<Trouble, "what" | "why">): Trouble {
+  return { exit: 1, ...trouble, todo: "cox log lists the commits of the ledger, cox list the tasks." };
 }
 
 async function run({ commonDir }: Repository, args: string[]) {
