@@ -9,7 +9,7 @@ import { ensureExclude } from "../../src/ledger/git.ts";
 import { openLedger, type LedgerEntry } from "../../src/ledger/ledger.ts";
 import { redactor } from "../../src/ledger/redact.ts";
 
-const COX = new URL("../../bin/cox.js", import.meta.url).pathname;
+export const COX = new URL("../../bin/cox.js", import.meta.url).pathname;
 export const SESSION = "WFS-user-auth";
 const REF = "refs/cox/ledger";
 const redact = redactor([]);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { takeLock } from "../../src/store/lock.ts";
-import { cox, git, repository, SESSION, workspace, write } from "./recorded.ts";
+import { cox, COX, environment, git, repository, SESSION, workspace, write } from "./recorded.ts";
 
 const EXCLUDE = ".git/info/exclude";
 const ATTRIBUTES = ".git/info/attributes";
@@ -33,21 +34,62 @@ test("init and uninstall leave git's own files as they were, byte for byte, and 
   const made = cox(dir, ["init"]);
   assert.match(made.out, /added {5}\/\.workflow\/ {2}to .*\.git\/info\/exclude\n/);
   assert.match(made.out, /added {5}\/\.workflow\/\*\* -text .* to .*\.git\/info\/attributes\n/);
-  const { exit, out, err } = cox(dir, ["uninstall"]);
+  const unasked = cox(dir, ["uninstall"]);
+  assert.equal(unasked.exit, 4);
+  assert.match(unasked.err, /Nothing was removed[^]*\/\.workflow\/ from .*exclude[^]*cox uninstall --yes/);
+  assert.equal(readFileSync(join(dir, EXCLUDE), "utf8"), "# mine\r\n*.log\r\n/.workflow/\n");
+  const { exit, out, err } = cox(dir, ["uninstall", "--yes"]);
   assert.equal(exit, 0, err);
   assert.match(out, /removed {2}\/\.workflow\/ {2}from .*exclude\nremoved {2}\/\.workflow\/\*\* -text/);
   assert.match(out, /left: .*\.workflow \(--workspace/);
   assert.equal(readFileSync(join(dir, EXCLUDE), "utf8"), "# mine\r\n*.log\r\n");
   assert.ok(!existsSync(join(dir, ATTRIBUTES)));
   assert.ok(existsSync(join(dir, ".workflow/config.yaml")));
-  assert.match(cox(dir, ["uninstall"]).out, /^Nothing to do\./);
+  const again = cox(dir, ["uninstall"]);
+  assert.deepEqual([again.exit, again.out.split("\n")[0]], [0, "Nothing to do."]);
+});
+
+/** On a terminal of its own (util-linux `script`), each question answered when it is there. */
+async function onTerminal(dir: string, args: string[], answers: string[]): Promise<string> {
+  const command = [process.execPath, COX, ...args].map((word) => `'${word}'`).join(" ");
+  const child = spawn("script", ["-qec", command, "/dev/null"], {
+    cwd: dir,
+    env: { ...environment(join(dir, "..")), TERM: "dumb", NO_COLOR: "1" },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let heard = "";
+  let answered = 0;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    heard += text;
+    for (; answered < heard.split("[y/N]").length - 1; answered++) child.stdin.write(`${answers[answered] ?? "n"}\n`);
+  });
+  await new Promise((done) => child.on("close", done));
+  return heard.replaceAll("\r", "");
+}
+
+const hasScript = spawnSync("script", ["--version"]).stdout?.toString().includes("util-linux") ?? false;
+
+test("on a terminal everything is asked about, the lines too, and a no leaves it", { skip: !hasScript }, async (t) => {
+  const dir = await quiet(t);
+  const before = readFileSync(join(dir, EXCLUDE), "utf8");
+  const none = await onTerminal(dir, ["uninstall"], []);
+  assert.match(none, /Delete .*\.workflow\? \[y\/N\][^]*Delete what was recorded \(refs\/cox\/ledger\)\?/);
+  assert.match(
+    none,
+    /\/\.workflow\/ {2}in .*exclude\n[^]*git status shows .*Take them out\? \[y\/N\][^]*Nothing to do\./,
+  );
+  assert.equal(readFileSync(join(dir, EXCLUDE), "utf8"), before);
+  await onTerminal(dir, ["uninstall"], ["y", "n", "y"]);
+  assert.doesNotMatch(readFileSync(join(dir, EXCLUDE), "utf8"), /\.workflow/);
+  assert.ok(!existsSync(join(dir, ".workflow")));
+  assert.equal(git(dir, "rev-parse", "--verify", "-q", "refs/cox/ledger").length, 40);
 });
 
 test("what others wrote into the same files stays", async (t) => {
   const dir = await quiet(t);
   const before = readFileSync(join(dir, ATTRIBUTES), "utf8");
   writeFileSync(join(dir, ATTRIBUTES), `*.a binary\n${before}*.b text`);
-  cox(dir, ["uninstall"]);
+  cox(dir, ["uninstall", "--yes"]);
   assert.equal(readFileSync(join(dir, ATTRIBUTES), "utf8"), "*.a binary\n*.b text");
 });
 
@@ -140,7 +182,7 @@ test("it is refused while a daemon holds the workspace, or an agent may be at wo
   const lock = await takeLock(join(dir, ".workflow"), holder);
   assert.ok("ok" in lock);
   t.after(() => lock.ok.release());
-  for (const flags of [[], ["--all"], ["--dry-run"]]) {
+  for (const flags of [["--yes"], ["--all"], ["--dry-run"]]) {
     const { exit, err } = cox(dir, ["uninstall", ...flags]);
     assert.equal(exit, 4);
     assert.match(err, /A daemon is at work here \(process \d+/);

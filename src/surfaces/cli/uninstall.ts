@@ -13,6 +13,7 @@ import { findLedger } from "./ledger-place.ts";
 import { findInstalled, type Installed } from "./uninstall-plan.ts";
 
 interface Wanted {
+  lines: boolean;
   ledger: boolean;
   workspace: boolean;
   worktrees: boolean;
@@ -25,11 +26,12 @@ export const command: Command = {
     { name: "workspace", text: "delete the folder .workflow/ (and the worktrees in it)" },
     { name: "worktrees", text: "remove the worktrees of agents under .workflow/.run/worktrees" },
     { name: "all", text: "all three" },
+    { name: "yes", short: "y", text: "do not ask: without another option, take out the two lines and nothing else" },
     { name: "dry-run", text: "list what would be removed, and remove nothing" },
   ],
   example: "cox uninstall --dry-run",
   description:
-    "Takes the two lines that cox init added out of .git/info/exclude and .git/info/attributes, and shows them. What was recorded, .workflow/ and worktrees stay unless an option, or an answer on a terminal, says otherwise. Work that is committed nowhere else is never deleted; branches stay.",
+    "Takes the two lines that cox init added out of .git/info/exclude and .git/info/attributes. On a terminal it lists what there is and asks about each thing; where nobody can be asked, an option has to say what goes (--yes: the two lines). What was recorded, .workflow/ and worktrees stay unless an option or an answer says otherwise. Work that is committed nowhere else is never deleted; branches stay.",
   run,
 };
 
@@ -44,7 +46,10 @@ async function run(input: Input, context: Context): Promise<Outcome> {
 
   const found = await findInstalled(place.ok);
   const dry = input.flag("dry-run");
-  const wanted = await wantedOf(input, { context, found, dry });
+  const named = namedIn(input);
+  const unasked = named === undefined && !dry && !context.interactive;
+  if (unasked && removalOf(found, { ...NOTHING, lines: true }).lines.length > 0) return refused(nobodyAsked(found));
+  const wanted = named ?? (dry || unasked ? { ...NOTHING, lines: true } : await answered(context, found));
   const obstacle = inTheWay(found, wanted);
   if (obstacle) return refused(obstacle);
   const removed = removalOf(found, wanted);
@@ -59,26 +64,48 @@ async function run(input: Input, context: Context): Promise<Outcome> {
   return told({ found, removed, dry });
 }
 
-async function wantedOf(
-  input: Input,
-  { context, found, dry }: { context: Context; found: Installed; dry: boolean },
-): Promise<Wanted> {
+const NOTHING: Wanted = { lines: false, ledger: false, workspace: false, worktrees: false };
+
+/** What the options say; undefined if they say nothing. */
+function namedIn(input: Input): Wanted | undefined {
   const all = input.flag("all");
   const wanted = {
     ledger: all || input.flag("ledger"),
     workspace: all || input.flag("workspace"),
     worktrees: all || input.flag("worktrees") || input.flag("workspace"),
   };
-  if (wanted.ledger || wanted.workspace || wanted.worktrees || dry || context.json) return wanted;
+  const some = wanted.ledger || wanted.worktrees || input.flag("yes");
+  return some ? { ...wanted, lines: true } : undefined;
+}
+
+function nobodyAsked({ lines }: Installed): Trouble {
+  return {
+    exit: 4,
+    what: "Nothing was removed: nobody can be asked here.",
+    why: `It would take out ${lines.map(({ file, line }) => `${line} from ${file}`).join(", and ")}.`,
+    todo: "cox uninstall --yes does that, --all removes .workflow/ and what was recorded too, --dry-run only lists.",
+  };
+}
+
+async function answered(context: Context, found: Installed): Promise<Wanted> {
   const ask = (there: boolean, question: string) => (there ? asked(context, `${question} [y/N] `) : false);
-  const worktrees = await ask(found.worktrees.length > 0, `Remove ${found.worktrees.length} worktrees of agents?`);
+  const worktrees = await ask(
+    found.worktrees.length > 0,
+    `Remove the worktrees of agents (${found.worktrees.map(({ path }) => path).join(", ")})?`,
+  );
   const inIt = worktrees || found.worktrees.length === 0;
   const workspace = await ask(found.workspace !== null && inIt, `Delete ${found.workspace ?? ""}?`);
   const ledger = await ask(
     found.refs.length > 0,
     `Delete what was recorded (${found.refs.map(({ name }) => name).join(", ")})?`,
   );
-  return { ledger, workspace, worktrees };
+  const taken = found.lines.map(({ file, line }) => `  ${line}  in ${file}\n`).join("");
+  const shown = workspace || found.workspace === null ? "" : `Without them git status shows ${found.workspace}. `;
+  const lines = await ask(
+    found.neededBy === null && found.lines.length > 0,
+    `cox init added\n${taken}${shown}Take them out?`,
+  );
+  return { lines, ledger, workspace, worktrees };
 }
 
 function inTheWay(found: Installed, wanted: Wanted): Trouble | undefined {
@@ -119,7 +146,7 @@ interface Removal {
 
 function removalOf(found: Installed, wanted: Wanted): Removal {
   return {
-    lines: found.neededBy === null ? found.lines : [],
+    lines: wanted.lines && found.neededBy === null ? found.lines : [],
     refs: wanted.ledger ? found.refs : [],
     workspace: wanted.workspace ? found.workspace : null,
     worktrees: wanted.worktrees ? found.worktrees.map(({ path }) => path) : [],
