@@ -1,12 +1,12 @@
 /** The pages about git: every example of docs/history.md is run as it stands, every line of docs/beside-git.md is looked at. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { ensureExclude } from "../../src/ledger/git.ts";
 import { openLedger, type Ledger } from "../../src/ledger/ledger.ts";
-import { environment, git, repository } from "./recorded.ts";
+import { cox, environment, git, repository } from "./recorded.ts";
 
 const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
 const S = "WFS-shop";
@@ -108,6 +108,10 @@ test("every example of the page about history runs as it stands and says what th
   }
   assert.deepEqual([...asked].toSorted(), Object.keys(ANSWERS).toSorted());
   const tip = git(dir, "rev-parse", "cox/ledger");
+  // What the page warns of.
+  git(dir, "update-ref", "refs/cox/rescue/one", tip);
+  git(dir, "fetch", "-q", "--prune", "origin", "+refs/cox/*:refs/cox/*");
+  assert.throws(() => git(dir, "rev-parse", "--verify", "-q", "refs/cox/rescue/one"));
   assert.equal(git(join(dir, "../origin.git"), "rev-parse", "refs/cox/ledger"), tip);
   assert.equal(git(dir, "rev-parse", "refs/cox-remotes/origin/ledger"), tip);
   assert.equal(git(dir, "status", "--porcelain"), "");
@@ -122,11 +126,18 @@ const BESIDE: Record<string, (dir: string) => void> = {
   },
   "git commit -a": (dir) => {
     const before = git(dir, "rev-parse", "cox/ledger");
+    const packs = packsOf(dir);
+    assert.ok(packs.length > 1);
+    git(dir, "config", "gc.autoPackLimit", "1");
+    git(dir, "config", "gc.autoDetach", "false");
     writeFileSync(join(dir, "code.txt"), "more\n");
     git(dir, "add", "code.txt");
     git(dir, "commit", "-qam", "code");
+    git(dir, "gc", "--auto");
     assert.equal(git(dir, "show", "--format=", "--name-only", "HEAD"), "code.txt");
     assert.equal(git(dir, "rev-parse", "cox/ledger"), before);
+    assert.deepEqual(packsOf(dir), packs);
+    assert.doesNotMatch(readFileSync(join(dir, "../hooks-ran"), "utf8"), /refs\/cox/);
   },
   "git branch -a": (dir) => assert.doesNotMatch(git(dir, "branch", "-a"), /cox/),
   "git log": (dir) => assert.doesNotMatch(git(dir, "log", "--format=%s"), /WFS/),
@@ -159,6 +170,14 @@ const BESIDE: Record<string, (dir: string) => void> = {
     assert.ok(!existsSync(join(dir, ".workflow")));
     git(dir, "restore", "--source=cox/ledger", "--worktree", "--", ".workflow");
     assertThere(dir);
+    const tree = join(dir, ".workflow/.run/worktrees/one");
+    git(dir, "worktree", "add", "-q", "--detach", tree);
+    git(dir, "clean", "-qfdx");
+    assert.deepEqual(readdirSync(join(dir, ".workflow")), [".run"]);
+    git(dir, "worktree", "remove", tree);
+    const { exit, err } = cox(dir, ["restore"]);
+    assert.equal(exit, 0, err);
+    assertThere(dir);
   },
   "git reset --hard": (dir) => {
     git(dir, "reset", "-q", "--hard");
@@ -166,7 +185,11 @@ const BESIDE: Record<string, (dir: string) => void> = {
   },
   "git worktree add": (dir) => {
     git(dir, "worktree", "add", "-q", join(dir, "../linked"));
-    assert.ok(!existsSync(join(dir, "../linked/.workflow")));
+    const linked = join(dir, "../linked");
+    assert.ok(!existsSync(join(linked, ".workflow")));
+    assert.equal(cox(linked, ["init"]).exit, 0);
+    const { ref, tip } = cox(linked, ["verify", "--quick", "--json"]).json();
+    assert.deepEqual([ref, tip], ["refs/cox/worktrees/linked/ledger", null]);
   },
   "git clone": (dir) => {
     git(dir, "clone", "-q", dir, join(dir, "../clone"));
@@ -190,6 +213,18 @@ const BESIDE: Record<string, (dir: string) => void> = {
   },
 };
 
+function packsOf(dir: string): string[] {
+  return readdirSync(join(dir, ".git/objects/pack")).filter((name) => name.endsWith(".pack"));
+}
+
+/** Hooks that note for which refs they were run. */
+function noteHooks(dir: string): void {
+  const log = join(dir, "../hooks-ran");
+  writeFileSync(log, "");
+  for (const hook of ["reference-transaction", "post-commit", "post-index-change", "pre-auto-gc"])
+    writeFileSync(join(dir, ".git/hooks", hook), `#!/bin/sh\necho ${hook} >> ${log}\ncat >> ${log}\n`, { mode: 0o755 });
+}
+
 function assertThere(dir: string): void {
   assert.ok(existsSync(join(dir, ".workflow", S, ".task/impl-1.json")));
 }
@@ -199,7 +234,9 @@ test("every line of the table of git commands is as it says", async (t) => {
   writeFileSync(join(dir, "code.txt"), "code\n");
   git(dir, "add", "code.txt");
   git(dir, "commit", "-qm", "code");
+  noteHooks(dir);
   await shop(t, dir);
+  assert.equal(readFileSync(join(dir, "../hooks-ran"), "utf8"), "");
   const lines = [...page("beside-git.md").matchAll(/^\| `(git [^`]+)`/gm)].map((match) => match[1] ?? "");
   assert.deepEqual(lines.toSorted(), Object.keys(BESIDE).toSorted());
   for (const line of lines) BESIDE[line]?.(dir);
