@@ -121,6 +121,7 @@ export async function boot(of: {
     tenure,
     secrets,
     versions: new Map(),
+    sessionVersions: new Map(),
     sources: new Map(),
     highest: new Map(),
     tracked,

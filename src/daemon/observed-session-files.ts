@@ -2,8 +2,9 @@
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Event } from "../machine/event.ts";
+import { mergeSessionEdit } from "../machine/merge.ts";
 import type { SessionId } from "../model/ids.ts";
-import { newSession, type SessionFile } from "../model/session.ts";
+import { newSession } from "../model/session.ts";
 import { instant, type Instant } from "../model/time.ts";
 import { checkSession } from "../store/check.ts";
 import { locate, parseJson, type Json } from "../store/json-file.ts";
@@ -40,7 +41,7 @@ export async function foundSessionFile(
     else seen.events[place] = event;
     return;
   }
-  const { file, fields } = mergeSession(checked.ok, known);
+  const { file, fields } = mergeSessionEdit(parsed.ok, known, workspace.sessionVersions.get(session) ?? []);
   seen.events.push({ type: "session-edited", file, fields, by: fields.length === 0 ? "daemon" : "person" });
 }
 
@@ -67,17 +68,4 @@ function withDefaults(value: Json, session: SessionId, at: Instant): Json {
   const base = newSession(session, at);
   const progress = typeof rest["progress"] === "object" ? { ...base.progress, ...rest["progress"] } : base.progress;
   return { ...base, ...rest, progress, session_id: session };
-}
-
-/** What Coxswain keeps in a session's file: a save never changes it. */
-const DERIVED = ["progress", "current_phase", "updated_at", "created_at", "cost_usd", "session_id"];
-
-/** A person's session file: their fields, with the facts that Coxswain keeps; `fields` are those that differ then. */
-function mergeSession(saved: SessionFile, current: SessionFile): { file: SessionFile; fields: string[] } {
-  const file: Record<string, unknown> = { ...saved };
-  const before = current as Record<string, unknown>;
-  for (const key of DERIVED) if (before[key] !== undefined) file[key] = before[key];
-  const names = new Set([...Object.keys(file), ...Object.keys(current)]);
-  const fields = [...names].filter((key) => JSON.stringify(file[key]) !== JSON.stringify(before[key]));
-  return { file: file as SessionFile, fields };
 }

@@ -24,7 +24,7 @@ import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
 import { transcriptOf } from "./transcripts.ts";
-import { rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
+import { rememberSession, rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
 export interface Batch {
   decision: Decision;
@@ -324,6 +324,7 @@ export function noteVersions(workspace: Workspace, change: Change): void {
     case "session":
     case "session-edit":
     case "session-file":
+      return rememberSession(workspace, change.session, change.after);
     case "workspace":
     case "run-started":
     case "run-stopping":

@@ -6,6 +6,7 @@ import type { State } from "../machine/state.ts";
 import type { ProcessIdentity } from "../agent/process.ts";
 import type { RunId, SessionId, TaskId, TaskKey } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
+import type { SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 import type { Kept } from "../store/kept.ts";
 import { RUN } from "../store/paths.ts";
@@ -39,6 +40,8 @@ export interface Workspace {
   secrets: Secrets;
   /** The last few versions of tasks that changed lately, newest first: what a slow editor may have started from. */
   versions: Map<TaskKey, Task[]>;
+  /** The same of sessions' files. */
+  sessionVersions: Map<SessionId, SessionFile[]>;
   /** Drops that became tasks: `<file> <sha256>` → task. */
   sources: Map<string, { session: SessionId; id: TaskId }>;
   /** Highest task number ever given in a session. */
@@ -63,6 +66,15 @@ export function rememberVersion(workspace: Workspace, key: TaskKey, task: Task |
     const [oldest] = workspace.versions.keys();
     if (oldest !== undefined) workspace.versions.delete(oldest);
   }
+}
+
+/** Each has a time of its own; what still has that of the one before is on its way to another, and never on disk. */
+export function rememberSession(workspace: Workspace, session: SessionId, file: SessionFile | null): void {
+  const { sessionVersions, state } = workspace;
+  if (file === null) return void sessionVersions.delete(session);
+  const versions = sessionVersions.get(session) ?? [state.sessions.get(session)?.file ?? file];
+  const isKnown = versions.some(({ updated_at }) => updated_at === file.updated_at);
+  sessionVersions.set(session, (isKnown ? versions : [file, ...versions]).slice(0, VERSIONS_KEPT));
 }
 
 export function rememberSource(workspace: Workspace, session: SessionId, task: Task): void {

@@ -1,4 +1,5 @@
 /** A person's save and the daemon's write, field by field, against the version both started from. SPEC section 5. */
+import type { SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 
 /** Fields that Coxswain keeps; a save without them has not asked for their removal. */
@@ -31,6 +32,35 @@ export function mergeEdit(saved: Record<string, unknown>, current: Task, older: 
   const fields: string[] = [];
   const task = mergeObject({ saved, base: asRecord(base), current: asRecord(current), path: "" }, fields);
   return { task: { ...task, id: current.id } as unknown as Task, fields };
+}
+
+/** What Coxswain keeps in a session's file: a save never changes it. */
+const DERIVED = new Set(["progress", "current_phase", "updated_at", "created_at", "cost_usd", "session_id"]);
+/** What every session has: missing from a save means unchanged. */
+const CORE = new Set(["$schema", "project", "type", "status"]);
+
+/**
+ * The same for a session's file, whose fields count as a whole; `updated_at` tells from which version a save was made.
+ * `saved` as it was written, without what it lacks.
+ */
+export function mergeSessionEdit(
+  saved: Record<string, unknown>,
+  current: SessionFile,
+  older: readonly SessionFile[],
+): { file: SessionFile; fields: string[] } {
+  const now = asRecord(current);
+  const base = asRecord([current, ...older].find((version) => version.updated_at === saved["updated_at"]) ?? current);
+  const fields: string[] = [];
+  const file: Record<string, unknown> = {};
+  for (const key of new Set([...Object.keys(saved), ...Object.keys(now)])) {
+    const inSaved = Object.hasOwn(saved, key);
+    const isChange = !DERIVED.has(key) && (inSaved || !CORE.has(key)) && !equal(saved[key], base[key]);
+    const from = isChange || !Object.hasOwn(now, key) ? saved : now;
+    if (isChange && !equal(saved[key], now[key])) fields.push(key);
+    if (!isChange && !Object.hasOwn(now, key) && Object.hasOwn(base, key)) continue; // the daemon has taken it out since
+    if (Object.hasOwn(from, key)) file[key] = from[key];
+  }
+  return { file: file as SessionFile, fields };
 }
 
 interface Sides {

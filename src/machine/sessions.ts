@@ -105,7 +105,7 @@ export function deriveSessions(draft: Draft, now: Instant): void {
       current_phase,
       progress: { ...file.progress, completed_phases, current_tasks },
     };
-    if (same(file, after)) continue;
+    if (same(file, after) && !changedHere(draft, session)) continue;
     draft.add({ of: "session-file", session, after: { ...after, updated_at: now } });
   }
 }
@@ -117,6 +117,14 @@ function phaseOf(draft: Draft, session: SessionId, now: Phase): Phase {
   if (draft.taskCount(session) === 0) return "PLAN";
   const open = draft.openWork(session);
   return PHASE_ORDER.find((phase) => open[phase] > 0) ?? now;
+}
+
+/** Whether this decision gives the file other content: each version that stands on disk has a time of its own. */
+function changedHere(draft: Draft, session: SessionId): boolean {
+  return draft.changes.some((change) => {
+    if (change.of === "session-edit") return change.session === session && change.fields.length > 0;
+    return change.of === "session" && change.session === session && change.from !== "new" && change.after !== null;
+  });
 }
 
 function same(a: SessionFile, b: SessionFile): boolean {

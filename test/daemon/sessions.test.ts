@@ -42,6 +42,22 @@ test("touching another marker switches: the newest stays, and the status follows
   assert.equal(commit.author, "Ada Lovelace");
 });
 
+test("an editor that was opened before a switch takes nothing back when it saves: both changes are there", async (t) => {
+  const shop = await workshop(t, { before: (at) => mkdirSync(at.at("WFS-b")) });
+  await shop.until("both are known", () => file(shop, "WFS-b") && file(shop)?.status === "active");
+  const opened = file(shop, "WFS-b") as SessionFile;
+  assert.equal(opened.status, "paused");
+  shop.touch(".active-WFS-b");
+  await shop.recorded("WFS-b: paused -> active");
+  shop.put("WFS-b/workflow-session.json", { ...opened, budget_usd: 5 });
+  const commit = await shop.recorded("WFS-b: steered (budget_usd)");
+  assert.equal(commit.author, "Ada Lovelace");
+  await shop.until("both are in the file", () => file(shop, "WFS-b")?.budget_usd === 5);
+  assert.equal(file(shop, "WFS-b")?.status, "active");
+  assert.deepEqual(markers(shop), [".active-WFS-b"]);
+  assert.ok(!shop.subjects().includes("WFS-b: active -> paused"));
+});
+
 test("removing the old marker and touching the new one switches as well", async (t) => {
   const shop = await workshop(t, { before: (at) => mkdirSync(at.at("WFS-b")) });
   await shop.until("both are known", () => file(shop, "WFS-b"));

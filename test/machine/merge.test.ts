@@ -1,7 +1,8 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { mergeEdit } from "../../src/machine/merge.ts";
+import { mergeEdit, mergeSessionEdit } from "../../src/machine/merge.ts";
 import type { Execution, LastAttempt, Task } from "../../src/model/task.ts";
+import { newSession, type SessionFile } from "../../src/model/session.ts";
 import { task } from "./play.ts";
 
 const last = (attempt: number, more: Partial<LastAttempt> = {}): LastAttempt => ({
@@ -198,4 +199,48 @@ test("neither side is changed by merging", () => {
   const before = structuredClone([mine, waiting, queued]);
   mergeEdit(mine, waiting, [queued]);
   assert.deepEqual([mine, waiting, queued], before);
+});
+
+const began: SessionFile & { note?: string } = {
+  ...newSession("WFS-a", "2026-11-21T09:30:00.000Z"),
+  note: "mine",
+};
+const switched: typeof began = { ...began, status: "active", type: "medium", updated_at: "2026-11-21T09:31:00.000Z" };
+const working: typeof began = {
+  ...switched,
+  progress: { completed_phases: [], current_tasks: ["impl-1"] },
+  updated_at: "2026-11-21T09:32:00.000Z",
+};
+const session = (saved: Record<string, unknown>) => mergeSessionEdit(saved, working, [switched, began]);
+
+test("an editor that was opened before the session was switched does not undo the switch", () => {
+  const { file, fields } = session({ ...began, budget_usd: 5, project: "Another" });
+  assert.deepEqual(fields.toSorted(), ["budget_usd", "project"]);
+  assert.deepEqual(file, { ...working, budget_usd: 5, project: "Another" });
+});
+
+test("what a person changes in a session's file is theirs, also the field that the daemon has changed since", () => {
+  const { file, fields } = session({ ...switched, status: "paused" });
+  assert.deepEqual([fields, file], [["status"], { ...working, status: "paused" }]);
+  assert.deepEqual(session({ ...began, type: "complex" }).file, { ...working, type: "complex" });
+});
+
+test("a field that a person takes out of a session's file is out, and what every session has comes back", () => {
+  const { note: _note, project: _project, status: _status, ...left } = working;
+  const { file, fields } = session(left);
+  const { note: _same, ...expected } = working;
+  assert.deepEqual([fields, file], [["note"], expected]);
+});
+
+test("the facts of a session are Coxswain's own, whatever is saved, and a time that is unknown is the latest", () => {
+  const { file, fields } = session({
+    ...began,
+    updated_at: "never",
+    session_id: "WFS-b",
+    cost_usd: 1,
+    status: "paused",
+  });
+  assert.deepEqual(fields.toSorted(), ["status", "type"]);
+  const { cost_usd: _cost, ...kept } = file;
+  assert.deepEqual(kept, { ...working, status: "paused", type: "simple" });
 });
