@@ -33,6 +33,7 @@ export const PROBLEMS = {
   "bad-config": "A setting that cannot be used.",
   "bad-role": "A role file that cannot be used.",
   "bad-response": "A response file that cannot be used.",
+  "not-a-folder": "Something that is no folder where a folder of a session has to be.",
   "not-a-file": "Something that is not a regular file.",
   "untrusted-file": "A file that arrived by git and was not trusted yet.",
   "no-command": "A command task without a command.",

@@ -122,6 +122,7 @@ export async function boot(of: {
     secrets,
     versions: new Map(),
     sessionVersions: new Map(),
+    obstructed: new Map(),
     sources: new Map(),
     highest: new Map(),
     tracked,

@@ -26,6 +26,7 @@ import { Notices } from "./notices.ts";
 import { Merging } from "./merging.ts";
 import { merged, type Observation } from "./observation.ts";
 import { Observer } from "./observe.ts";
+import { apart, joined } from "./obstructed.ts";
 import { setAside } from "./observed-session-files.ts";
 import { Pages, type Page } from "./pages.ts";
 import { lossOf, lossOfTasks } from "./loss.ts";
@@ -59,6 +60,8 @@ export class Loop {
   private readonly events: Event[] = [];
   /** What was seen, and not recorded since its files changed faster than they could be read. */
   private unrecorded: Observation | undefined;
+  /** What has to wait because its session rests. */
+  private resting: Observation | undefined;
   private readonly hints = new Set<string>();
   /** What follows a batch and nobody waits for, one after another. */
   private trailing: Promise<void> = Promise.resolve();
@@ -211,17 +214,23 @@ export class Loop {
   private async round(found: Found[], starting: boolean): Promise<void> {
     const { workspace } = this;
     const now = Date.now();
-    const earlier = await this.insist(() => this.takeUnrecorded());
+    const earlier = this.unrecorded;
+    this.unrecorded = undefined;
     let observed = await this.insist(() => this.observer.observe(found, now, { starting }));
     if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
-    if (earlier) observed = merged(earlier, observed);
+    observed = await this.insist(() => joined(earlier, observed, workspace.scanner));
     failpoint("observed");
-    let events = [...observed.events, ...this.events.splice(0)];
+    observed.events.push(...this.events.splice(0));
     await this.reloadIfAsked(observed);
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId, day: dayOf(now) };
     workspace.policy.concurrency = this.capacity.now(workspace.config, workspace.state.runs.size);
     for (let tries = 0; ; tries++) {
-      const decision = decide(workspace.state, events, workspace.policy, lent);
+      const { obstructed } = workspace;
+      const parts = apart(joined(this.resting, observed, workspace.scanner), obstructed);
+      this.resting = parts.later;
+      observed = parts.now;
+      const { events } = observed;
+      const decision = decide(workspace.state, events, { ...workspace.policy, resting: obstructed }, lent);
       const ended = this.agents.responses;
       const also = [...observed.reload.views, ...this.dueSessions()];
       const pages = await this.insist(() =>
@@ -252,13 +261,12 @@ export class Loop {
           this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }),
         );
         await this.reloadIfAsked(again);
-        observed = merged({ ...observed, events }, again);
-        events = observed.events;
+        observed = merged(observed, again);
         continue;
       }
       if ("stale" in outcome) {
         this.workspace.log.say("warn", `these files change faster than they can be read: ${outcome.stale.join(", ")}`);
-        this.unrecorded = { ...observed, events };
+        this.unrecorded = observed;
         this.alarm.set(Date.now() + SOON_MS);
         break;
       }
@@ -269,16 +277,6 @@ export class Loop {
       break;
     }
     await this.reports(now);
-  }
-
-  /** A dropped file that somebody has changed since is another drop: it is looked at, and not removed with the first. */
-  private takeUnrecorded(): Observation | undefined {
-    const { scanner } = this.workspace;
-    const earlier = this.unrecorded;
-    if (!earlier) return undefined;
-    const consumed = earlier.consumed.filter((path) => !scanner.isThere(path) || scanner.unchanged(path));
-    this.unrecorded = undefined;
-    return { ...earlier, consumed };
   }
 
   private toldToStop(): boolean {
@@ -417,9 +415,9 @@ export class Loop {
   }
 
   private isOver(): boolean {
-    const { state } = this.workspace;
+    const { state, obstructed } = this.workspace;
     const idle =
-      state.runs.size === 0 &&
+      [...state.runs.values()].every(({ session }) => obstructed.has(session)) &&
       this.agents.count === 0 &&
       this.events.length === 0 &&
       !this.unrecorded &&
@@ -428,7 +426,7 @@ export class Loop {
     if (!this.options.once || !idle || this.hints.size > 0) return false;
     if (this.observer.restless || this.workspace.held.all().some((held) => !held.reported)) return false;
     for (const session of state.sessions.values()) {
-      if (session.file.status !== "active") continue;
+      if (session.file.status !== "active" || obstructed.has(session.file.session_id)) continue;
       if (session.index.ready.length > 0) return false;
     }
     return true;

@@ -17,6 +17,7 @@ import { ObservedMarkers } from "./observed-markers.ts";
 import { taskOfPrompt } from "./observed-prompts.ts";
 import { foundSessionFile } from "./observed-session-files.ts";
 import { foundTrustChanged } from "./observed-trust.ts";
+import { foundPart } from "./obstructed.ts";
 import { Trust } from "./trust.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -71,6 +72,11 @@ export class Observer {
     const known = new Set(found.map(({ path }) => path));
     const reports: string[] = [];
     for (const each of [...found, ...again.filter(({ path }) => !known.has(path))]) {
+      if (each.place.kind === "session-part") {
+        this.workspace.scanner.accept(each);
+        if (await foundPart(this.workspace, each, now)) seen.reload.views.add(topOf(each.path));
+        continue;
+      }
       if (each.is === "gone") {
         this.absence.vanished(each.path, now);
         continue;
@@ -164,6 +170,7 @@ export class Observer {
       }
       case "response":
         return this.answers.found(found, now);
+      case "session-part":
       case "report":
       case "marker":
       case "ignored":
@@ -198,4 +205,11 @@ async function discardReports({ held }: Workspace, reports: readonly string[]): 
 }
 
 /** Where files are that may be held, and so reported. */
-const HELD = new Set<ReturnType<typeof placeOf>["kind"]>(["task", "inbox", "prompt-drop", "response", "session-file"]);
+const HELD = new Set<ReturnType<typeof placeOf>["kind"]>([
+  "task",
+  "inbox",
+  "prompt-drop",
+  "response",
+  "session-file",
+  "session-part",
+]);

@@ -27,7 +27,7 @@ export class ObservedAbsence {
 
   /** Whether something that is gone may still come back. */
   get restless(): boolean {
-    return this.since.size > 0;
+    return [...this.since.keys()].some((path) => !this.workspace.obstructed.has(topOf(path)));
   }
 
   vanished(path: string, now: number): void {
@@ -46,6 +46,7 @@ export class ObservedAbsence {
     const { scanner, state } = this.workspace;
     for (const [path, since] of this.since) {
       const session = topOf(path);
+      if (this.workspace.obstructed.has(session)) continue;
       const withAll = state.sessions.has(session) && !isFolder(this.workspace, session);
       const withTasks = !withAll && this.isWithTasks(path, session);
       if (now - since < (starting ? 0 : withAll || withTasks ? SESSION_VANISH_MS : VANISH_MS)) continue;

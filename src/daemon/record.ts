@@ -113,7 +113,10 @@ async function placeFiles(
 /** Pages are rebuilt from what is recorded: they need not survive a power cut, and nobody waits for them. */
 export async function writePages(workspace: Workspace, pages: readonly Page[]): Promise<void> {
   // A session that somebody is just removing must not come back by its pages.
-  const wanted = pages.filter(({ path }) => existsSync(join(workspace.folder, path.split("/")[0] ?? "")));
+  const wanted = pages.filter(({ path }) => {
+    const [session = ""] = path.split("/");
+    return existsSync(join(workspace.folder, session)) && !workspace.obstructed.has(session);
+  });
   for (const { path } of wanted) {
     const own = isList(path) && !workspace.scanner.seen.has(path) ? keepOwnPage(workspace.folder, path) : undefined;
     if (own) workspace.log.say("warn", `${path} was somebody's own: it is kept as ${own}`);

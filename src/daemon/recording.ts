@@ -1,6 +1,8 @@
 /** Recording that goes on trying: what cannot be written now is said, nothing is started meanwhile, and nothing is lost. */
 import { setTimeout as pause } from "node:timers/promises";
 import { LedgerMoved } from "../ledger/ledger.ts";
+import { topOf } from "./observed-folders.ts";
+import { obstaclesOf } from "./obstructed.ts";
 import { record, type Batch, type Recorded } from "./record.ts";
 import { rejoin } from "./rejoin.ts";
 import { Troubled } from "./troubled.ts";
@@ -45,6 +47,8 @@ export class Recording {
         return done;
       } catch (error) {
         if (isLost()) return undefined;
+        const obstacles = this.obstacles(batch);
+        if (obstacles.length > 0) return { stale: obstacles };
         const why = error instanceof LedgerMoved ? await this.rejoined(error) : (error as Error).message;
         if (why === undefined) continue;
         if (failures === 0)
@@ -56,6 +60,14 @@ export class Recording {
       log.say("error", "stopping without having recorded the last changes: the next start does it. Agents go on.");
       return undefined;
     }
+  }
+
+  /** What stands in the way of the batch's own sessions, and is not known yet. */
+  private obstacles({ decision }: Batch): string[] {
+    const { folder, obstructed } = this.workspace;
+    const sessions = new Set(decision.changes.flatMap((change) => ("session" in change ? [change.session] : [])));
+    const found = [...sessions].flatMap((session) => obstaclesOf(folder, session));
+    return found.filter((path) => !obstructed.get(topOf(path))?.has(path));
   }
 
   /** Undefined when our history and that of another writer are one again. */

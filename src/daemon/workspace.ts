@@ -42,6 +42,8 @@ export interface Workspace {
   versions: Map<TaskKey, Task[]>;
   /** The same of sessions' files. */
   sessionVersions: Map<SessionId, SessionFile[]>;
+  /** Sessions that rest, with the paths where something stands in the place of a folder of theirs. */
+  obstructed: Map<SessionId, Set<string>>;
   /** Drops that became tasks: `<file> <sha256>` → task. */
   sources: Map<string, { session: SessionId; id: TaskId }>;
   /** Highest task number ever given in a session. */

@@ -1,6 +1,6 @@
 /** What decisions are made by: the settings as numbers, the roles, and what the world lends (time, chance, identity). */
 import type { Config } from "../config.ts";
-import type { RunId } from "../model/ids.ts";
+import type { RunId, SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
 import type { Allowance } from "../model/spent.ts";
 import { instant, parseDuration, toMs, type Instant } from "../model/time.ts";
@@ -23,6 +23,8 @@ export interface Policy {
   /** Agents at once of an account that is near its usage limit. */
   warnedConcurrency: number;
   budget: { attempt: Allowance; task: Allowance; session: Allowance; day: Allowance };
+  /** Sessions of which nothing may start now. */
+  resting?: { has(session: SessionId): boolean };
 }
 
 /** Time, chance and identity, as arguments. */

@@ -24,7 +24,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
   const account = new Account(draft, policy, lent);
   /** Roles and paths that clash with an agent that lives: what is known of one task holds for all like it. */
   const clashing = new Set<string>();
-  for (const [session, task] of inOrder(draft)) {
+  for (const [session, task] of inOrder(draft, policy)) {
     const role = policy.roles.get(task.agent);
     // People need no slot: behind a full house only they are looked for.
     const needsSlot = role !== undefined && role.runner !== "human" && task.execution.approve !== "before";
@@ -110,8 +110,8 @@ class Account {
 }
 
 /** Ready tasks of all active sessions, in starting order. */
-function* inOrder(draft: Draft): Generator<[SessionId, Task]> {
-  const active = draft.sessionIds().filter((id) => draft.session(id)?.status === "active");
+function* inOrder(draft: Draft, { resting }: Policy): Generator<[SessionId, Task]> {
+  const active = draft.sessionIds().filter((id) => draft.session(id)?.status === "active" && !resting?.has(id));
   const [only] = active;
   if (only !== undefined && active.length === 1) {
     for (const task of draft.ready(only)) yield [only, task];

@@ -14,6 +14,8 @@ export type Place =
   | { kind: "inbox"; name: string }
   | { kind: "session-folder"; session: SessionId }
   | { kind: "session-file"; session: SessionId }
+  /** A folder in which Coxswain writes, or what stands in its place. */
+  | { kind: "session-part"; session: SessionId }
   /** `.task/<name>`: a task's file if its base name is an id, else a drop. */
   | { kind: "task"; session: SessionId; name: string; id: TaskId | null }
   | { kind: "prompt-drop"; session: SessionId; name: string }
@@ -26,6 +28,10 @@ export type Place =
   | { kind: "ignored" }
   /** Anything else that a person put there: recorded, not understood. */
   | { kind: "other" };
+
+/** Folders of a session in which Coxswain writes. */
+export const PARTS = [".task", "prompts", "responses", ".summaries", "state", ".chat", "messages"] as const;
+const PART_NAMES: ReadonlySet<string> = new Set(PARTS);
 
 const UNFINISHED = /(~|\.tmp|\.swp|\.part|\.crswap|\.bak|\.\d+)$/;
 const TEXT_DROP = /\.(md|markdown|txt)$/i;
@@ -92,6 +98,7 @@ function topLevel(name: string): Place {
 
 function inSession(session: SessionId, name: string): Place {
   if (name === "workflow-session.json") return { kind: "session-file", session };
+  if (PART_NAMES.has(name)) return { kind: "session-part", session };
   if (name === "TODO_LIST.md" || name === "IMPL_PLAN.md") return { kind: "view", session };
   return otherName(name);
 }

@@ -62,10 +62,14 @@ export class Scanner {
     for (const path of paths) {
       const difference = this.look(path);
       if (difference?.is === "irregular" && difference.what === "a folder" && placeOf(path).kind !== "task") {
-        for (const inner of this.walk(path)) {
+        // What is in a folder of this kind has hints of its own.
+        const isPart = difference.place.kind === "session-part" && path.includes("/.");
+        for (const inner of isPart ? [] : this.walk(path)) {
           const deeper = this.look(inner);
           if (deeper) found.push(deeper);
         }
+        // Until now something else was in its place.
+        if (this.seen.has(path)) found.push(difference);
       } else if (difference) found.push(difference);
     }
     return found;
@@ -178,6 +182,8 @@ export class Scanner {
         if (isSessionId(path)) yield path;
         yield* this.walk(path, closed);
       } else {
+        // What was in the folder that has to be here is not gone because something else has its name.
+        if (place.kind === "session-part") closed.push(path);
         yield path;
       }
     }

@@ -10,7 +10,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -271,25 +270,85 @@ test("five hundred tasks that are dropped at once are all done, each once", asyn
 
 test("while nothing can be recorded daemon.json tells since when and why", async (t) => {
   const shop = await workshop(t);
-  const outside = join(shop.root, "outside");
-  mkdirSync(outside);
-  symlinkSync(outside, shop.at(SESSION, "prompts"));
+  rmSync(shop.at(".run/tmp"), { recursive: true, force: true });
+  shop.drop(".run/tmp", "not a folder");
   const trouble = () =>
     (JSON.parse(shop.read(".run/daemon.json")) as { trouble?: { since: string; message: string } }).trouble;
   assert.equal(trouble(), undefined);
   shop.command("impl-1", "true");
   const { since, message } = await shop.until("it is told", trouble);
-  assert.match(message, /prompts is a symbolic link/);
+  assert.match(message, /ENOTDIR|EEXIST/);
   assert.ok(Date.parse(since) <= Date.now());
   assert.equal((JSON.parse(shop.read(".run/daemon.json")) as { ready: boolean }).ready, true);
   const { problems } = await look(
     { repository: shop.dir, folder: shop.at(), gitDir: join(shop.dir, ".git") },
     Date.now(),
   );
-  assert.match(problems[0]?.what ?? "", /nothing can be recorded, so nothing is started: .*prompts is a symbolic link/);
-  shop.remove(`${SESSION}/prompts`);
+  assert.match(problems[0]?.what ?? "", /nothing can be recorded, so nothing is started: E/);
+  shop.remove(".run/tmp");
   await shop.becomes("impl-1", "completed");
   await shop.until("it is over", () => trouble() === undefined);
+});
+
+test("something in the place of a session's folder harms that session alone, is reported, and gone it goes on", async (t) => {
+  const shop = await workshop(t, {
+    env: { COX_RESCAN: "500ms", COX_MAX_ACTIVE_SESSIONS: "2" },
+    before: (at) => mkdirSync(at.at("WFS-b")),
+  });
+  shop.touch(".active-WFS-b");
+  shop.touch(`.active-${SESSION}`);
+  shop.command("impl-1", "true", { session: "WFS-b" });
+  await shop.becomes("impl-1", "completed", "WFS-b");
+  let number = 1;
+  for (const part of ["prompts", "responses", ".summaries", "state", ".task"]) {
+    number++;
+    const [id, path] = [`impl-${number}`, `WFS-b/${part}`];
+    // One that waits, for what comes of it while the folder is not there; the tasks' own folder is moved away as it is.
+    if (part !== ".task") shop.command(id, shop.waits(id), { session: "WFS-b" });
+    if (part !== ".task") await shop.becomes(id, "active", "WFS-b");
+    await shop.until("the folder is there", () => shop.has(path));
+    renameSync(shop.at(path), join(shop.root, `away-${number}`));
+    shop.drop(path, "not a folder");
+    await shop.until(`${part} is reported`, () => shop.has(`${path}.error.md`));
+    assert.match(shop.read(`${path}.error.md`), /not-a-folder.* is a file, where the folder .* has to be/);
+    shop.release(id);
+    shop.command(id, "true");
+    await shop.becomes(id, "completed");
+    if (part !== ".task") assert.equal(shop.status(id, "WFS-b"), "active");
+    const { problems } = await look(
+      { repository: shop.dir, folder: shop.at(), gitDir: join(shop.dir, ".git") },
+      Date.now(),
+    );
+    assert.ok(
+      problems.some(({ what }) => what.includes(path)),
+      JSON.stringify(problems),
+    );
+    shop.remove(path);
+    renameSync(join(shop.root, `away-${number}`), shop.at(path));
+    if (part === ".task") shop.command(id, "true", { session: "WFS-b" });
+    await shop.becomes(id, "completed", "WFS-b");
+    await shop.until("the report is gone", () => !shop.has(`${path}.error.md`));
+    await shop.until("the views are right", () => /x\] \*\*IMPL-00\d/.test(shop.read("WFS-b/TODO_LIST.md")));
+  }
+  assert.doesNotMatch(shop.output, /can be recorded|cannot be read/);
+  assert.doesNotMatch(shop.git("log", "--format=%s", LEDGER), /deleted/);
+});
+
+test("a session that rests keeps no daemon from ending, and the next one goes on with it", async (t) => {
+  const shop = await workshop(t);
+  shop.command("impl-1", `echo x >> "$HOME/ran"; ${shop.waits()}`);
+  await shop.until("it runs", () => shop.left("ran"));
+  await shop.until("its folder is there", () => shop.has(`${SESSION}/prompts`));
+  shop.drop(`${SESSION}/responses`, "not a folder");
+  await shop.until("it is reported", () => shop.has(`${SESSION}/responses.error.md`));
+  shop.release();
+  assert.equal(await shop.stop(), 0);
+  assert.equal(shop.status("impl-1"), "active");
+  shop.remove(`${SESSION}/responses`);
+  await shop.start();
+  await shop.becomes("impl-1", "completed");
+  await shop.until("the report is gone", () => !shop.has(`${SESSION}/responses.error.md`));
+  assert.equal(shop.left("ran"), "x\n");
 });
 
 test("a session whose folder of responses is a file now does not keep the daemon from looking at the others", async (t) => {

@@ -79,6 +79,8 @@ function irregular(found: readonly Found[]): Finding[] {
           "put long texts into files of their own and name them",
         ),
       ];
+    if (one.place.kind === "session-part")
+      return [bad("files", `${one.path} stands where a folder of its session has to be.`, `rm .workflow/${one.path}`)];
     if (one.is !== "irregular" || one.place.kind === "session-folder" || one.place.kind === "marker") return [];
     return [
       bad("files", `${one.path} is ${one.what}, not a regular file: it is never opened.`, `rm .workflow/${one.path}`),
