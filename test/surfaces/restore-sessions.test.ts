@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { labIn, repository, type Lab } from "./lab.ts";
+import { after, before, test, type TestContext } from "node:test";
+import { command } from "../../src/surfaces/cli/restore.ts";
+import { folder, labIn, type Lab } from "./lab.ts";
 
 const SESSION = "WFS-main";
 
-/** A workspace whose daemon has done one task, and left one for a person. */
-function worked(t: TestContext): Lab {
-  const lab = repository(t);
+let home = "";
+
+/** A workspace whose daemon has done one task: each test has a copy of it. */
+before(() => {
+  home = realpathSync(mkdtempSync(join(tmpdir(), "cox-worked-")));
+  mkdirSync(join(home, "repository"));
+  const lab = labIn(join(home, "repository"));
+  lab.git("init", "-q", "-b", "main");
   lab.git("commit", "-q", "--allow-empty", "-m", "begin");
   lab.cox("init");
   lab.write(".workflow/config.yaml", "concurrency: 2\n");
@@ -17,7 +24,25 @@ function worked(t: TestContext): Lab {
   const { exit, err } = lab.cox("start", "--once");
   assert.equal(exit, 0, err);
   assert.equal(lab.task("impl-1").status, "completed");
-  return lab;
+});
+
+after(() => rmSync(home, { recursive: true, force: true, maxRetries: 5 }));
+
+function worked(t: TestContext): Lab {
+  const own = folder(t);
+  cpSync(home, own, { recursive: true, preserveTimestamps: true });
+  return labIn(join(own, "repository"));
+}
+
+/** As on the command line, without a process of its own: for what is refused before anything is done. */
+async function refusal(lab: Lab, options: Record<string, string>): Promise<{ exit: number; what: string }> {
+  assert.ok("run" in command && command.where === "anywhere");
+  const input = { text: (name: string) => options[name], list: () => [], flag: () => false };
+  const environment = {};
+  const context = { dir: lab.dir, workspace: null, json: false, interactive: false, environment, version: "0" };
+  const silent = { paint: (_: string, text: string) => text, write: () => {}, tell: () => {} };
+  const { exit, trouble } = await command.run(input, { ...context, ...silent });
+  return { exit, what: trouble?.what ?? "" };
 }
 
 /** Path → content of all that is recorded. */
@@ -79,7 +104,22 @@ test("views that were never recorded, or tell of a running task, are right befor
   assert.match(lab.read(`.workflow/${SESSION}/IMPL_PLAN.md`), /Say it/);
   const checkpoint = JSON.parse(lab.read(`.workflow/${SESSION}/state/checkpoint.json`)) as { runs: unknown[] };
   assert.deepEqual(checkpoint.runs, []);
+  // What the daemon writes at its next start is the same.
+  const written = files(lab);
+  assert.equal(lab.cox("start", "--once").exit, 0);
+  const views = Object.keys(written).filter((path) => path.endsWith(".md"));
+  assert.ok(views.length > 2);
+  for (const view of views) assert.equal(files(lab)[view], written[view], view);
+  const file = `${SESSION}/workflow-session.json`;
+  assert.equal(lab.task("impl-1").status, "pending");
+  assert.match(lab.git("log", "-9", "--format=%s", "refs/cox/ledger"), /^WFS-main impl-1: completed -> pending$/m);
+  assert.deepEqual(facts(files(lab)[file]), facts(written[file]));
 });
+
+/** All of a session's file but the time of its last change. */
+function facts(text = "{}"): Record<string, unknown> {
+  return { ...(JSON.parse(text) as Record<string, unknown>), updated_at: null };
+}
 
 test("a session that is on disk stays as it is, and an earlier moment comes back beside it and runs", (t) => {
   const lab = worked(t);
@@ -113,20 +153,21 @@ test("a session that is on disk stays as it is, and an earlier moment comes back
   assert.doesNotMatch(subjects, /deleted|corrupt|repaired/);
 });
 
-test("--as names the copy; taken or wrong names, and --as without a session, change nothing", (t) => {
+test("--as names the copy; taken or wrong names, and --as without a session, change nothing", async (t) => {
   const lab = worked(t);
   const before = files(lab);
-  for (const [code, ...args] of [
-    [4, "--session", SESSION, "--as", SESSION],
-    [2, "--session", SESSION, "--as", "../x"],
-    [2, "--as", "WFS-x"],
-    [2, "--session", SESSION, "--as", "WFS-x", "--to", "../out"],
-    [1, "--session", "WFS-none"],
-    [1, "--at", "9999d"],
-    [2, "--at", "soon"],
-  ] as [number, ...string[]][]) {
-    const { exit, err } = lab.cox("restore", ...args);
-    assert.equal(exit, code, `${args.join(" ")}: ${err}`);
+  for (const [code, says, options] of [
+    [4, /is there already/, { session: SESSION, as: SESSION }],
+    [2, /is not a session's id/, { session: SESSION, as: "../x" }],
+    [2, /--as needs --session/, { as: "WFS-x" }],
+    [2, /exclude each other/, { session: SESSION, as: "WFS-x", to: "../out" }],
+    [1, /There is no WFS-none/, { session: "WFS-none" }],
+    [1, /Nothing was recorded by/, { at: "9999d" }],
+    [2, /neither a commit nor a time/, { at: "soon" }],
+  ] as [number, RegExp, Record<string, string>][]) {
+    const { exit, what } = await refusal(lab, options);
+    assert.equal(exit, code, what);
+    assert.match(what, says);
   }
   assert.deepEqual(files(lab), before);
   assert.match(lab.cox("restore", "--session", SESSION, "--as", "WFS-again").out, /WFS-again {2}1 task {2}paused/);
@@ -135,29 +176,28 @@ test("--as names the copy; taken or wrong names, and --as without a session, cha
   assert.deepEqual([second, third], [{ [SESSION]: "WFS-main-002" }, { [SESSION]: "WFS-main-003" }]);
 });
 
-test("a time is the last commit by then", (t) => {
+test("a time is the last commit by then", async (t) => {
   const lab = worked(t);
   const next = new Date(Date.now() + 60_000).toISOString();
   const { commit } = lab.json<{ commit: string }>("restore", "--at", next, "--to", "../later");
   assert.equal(commit, lab.git("rev-parse", "refs/cox/ledger").trim());
-  assert.equal(lab.json<{ commit: string }>("restore", "--at", "0s", "--to", "../now").commit, commit);
-  const early = lab.cox("restore", "--at", "2h", "--to", "../early");
+  const early = await refusal(lab, { at: "2h", to: join(lab.dir, "../early") });
   assert.equal(early.exit, 1);
-  assert.match(early.err, /Nothing was recorded by 20/);
+  assert.match(early.what, /Nothing was recorded by 20/);
   assert.ok(!lab.has("../early"));
 });
 
-test("--to writes what was recorded as plain files into an empty folder, beside a workspace in use", (t) => {
+test("--to writes what was recorded as plain files into an empty folder, beside a workspace in use", async (t) => {
   const lab = worked(t);
   const before = files(lab);
   assert.equal(lab.cox("restore", "--to", "../out").exit, 0);
   for (const [path, content] of Object.entries(before)) assert.equal(lab.read(`../out/${path}`), content, path);
   assert.ok(!lab.has("../out/.run"));
-  const again = lab.cox("restore", "--to", "../out");
+  const again = await refusal(lab, { to: join(lab.dir, "../out") });
   assert.equal(again.exit, 4);
-  assert.match(again.err, /out is not empty/);
+  assert.match(again.what, /out is not empty/);
   assert.equal(lab.cox("restore", "--to", "../out", "--force").exit, 0);
-  assert.equal(lab.cox("restore", "--to", ".workflow/out").exit, 2);
+  assert.equal((await refusal(lab, { to: lab.at(".workflow/out") })).exit, 2);
   mkdirSync(lab.at("../one"));
   lab.cox("restore", "--session", SESSION, "--to", "../one");
   assert.deepEqual(readdirSync(lab.at("../one")), [SESSION]);

@@ -78,10 +78,16 @@ test("while a daemon holds the workspace nothing is restored", async (t) => {
   assert.ok("ok" in lock);
   t.after(() => lock.ok.release());
   lose(dir, TASK(1));
-  const { exit, err } = cox(dir, ["restore"]);
-  assert.equal(exit, 4);
-  assert.match(err, /A daemon is at work here \(process \d+/);
-  assert.ok(!existsSync(join(dir, ".workflow", TASK(1))));
+  for (const args of [[], ["--session", SESSION, "--as", "WFS-copy"]]) {
+    const { exit, err } = cox(dir, ["restore", ...args]);
+    assert.equal(exit, 4);
+    assert.match(err, /A daemon is at work here \(process \d+[^]*cox stop, then again/);
+  }
+  assert.deepEqual(
+    [TASK(1), "WFS-copy"].filter((path) => existsSync(join(dir, ".workflow", path))),
+    [],
+  );
+  assert.equal(cox(dir, ["restore", "--to", join(dir, "../beside")]).exit, 0);
 });
 
 test("with nothing recorded it fails, makes nothing, and says how a pushed ledger is fetched", (t) => {

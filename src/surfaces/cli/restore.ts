@@ -3,6 +3,7 @@ import { lstatSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { mkdir, rm } from "node:fs/promises";
+import { openObjects } from "../../ledger/cat-file.ts";
 import { ensureExclude } from "../../ledger/git.ts";
 import { isSessionId, type SessionId } from "../../model/ids.ts";
 import { takeLock } from "../../store/lock.ts";
@@ -12,6 +13,7 @@ import { notAFolder, type Context } from "./context.ts";
 import { findLedger, recordedFiles, type LedgerPlace } from "./ledger-place.ts";
 import { commitFor, lastWith } from "./restore-commit.ts";
 import { copiesFor, type Copies } from "./restore-copies.ts";
+import { deriveFacts } from "./restore-facts.ts";
 import { bringBack, type BroughtBack } from "./restore-files.ts";
 import { standDown, type StoodDown } from "./restore-sessions.ts";
 import { restoreTo } from "./restore-to.ts";
@@ -33,7 +35,7 @@ export const command: Command = {
   ],
   example: "rm -rf .workflow && cox restore",
   description:
-    "Bring .workflow/ back from the ledger in git. Sessions come back paused, and files that exist and differ are left alone unless --force is given.\n\nWith --at or --session, a session that is still on disk is not touched: what was recorded comes back beside it, under the next free name (WFS-x-002). With --force it comes back in its own place, over what is there.",
+    "Bring .workflow/ back from the ledger in git. Sessions come back paused, and files that exist and differ are left alone unless --force is given.\n\nWith --at or --session, a session that is still on disk is not touched: what was recorded comes back beside it, under the next free name (WFS-x-002). With --force it comes back in its own place, over what is there. The daemon must not be at work (cox stop); only --to, which writes elsewhere, works beside it.",
   run,
 };
 
@@ -81,6 +83,7 @@ async function run(input: Input, context: Context): Promise<Outcome> {
       todo: "cox stop, then again.",
     });
   }
+  const objects = openObjects(repository.commonDir);
   try {
     const force = input.flag("force");
     const beside = (input.text("at") ?? input.text("session")) !== undefined && !force;
@@ -92,13 +95,21 @@ async function run(input: Input, context: Context): Promise<Outcome> {
     await ensureExclude(repository.commonDir);
     const brought = await bringBack({ repository, folder, ...commit.ok, force, only, copies: copies.ok });
     await makeFolders(folder);
-    const stood = await standDown(folder, { written: brought.written, copies: new Set(copies.ok.values()) });
-    await rebuildViews(folder, new Set(brought.written.map((path) => path.split("/", 1)[0] ?? "")));
+    const { tip } = found.ok;
+    const newest = async (path: string) =>
+      tip === null || tip === commit.ok.commit
+        ? null
+        : ((await objects.get(`${tip}:${WORKSPACE}/${path}`))?.content ?? null);
+    const stood = await standDown(folder, { written: brought.written, copies: new Set(copies.ok.values()), newest });
+    const touched = new Set(brought.written.map((path) => path.split("/", 1)[0] ?? ""));
+    await deriveFacts(folder, touched);
+    await rebuildViews(folder, touched);
     return outcomeOf(brought, stood, {
       newest: commit.ok.commit === found.ok.tip || copies.ok.size > 0,
       copies: copies.ok,
     });
   } finally {
+    await objects.close();
     lock.ok.release();
     await rm(join(folder, RUN, "daemon.json"), { force: true });
   }
