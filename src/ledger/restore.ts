@@ -6,6 +6,13 @@ import { openObjects } from "./cat-file.ts";
 import { findRepository, git } from "./git.ts";
 import { badPath } from "./message.ts";
 
+export interface Skipped {
+  path: string;
+  why: string;
+  /** The repository has not got what was recorded, or not as it was. */
+  damaged?: true;
+}
+
 export interface Restored {
   /** The commit that was restored. */
   commit: string;
@@ -13,7 +20,7 @@ export interface Restored {
   /** Files that had these bytes already. */
   unchanged: number;
   /** What could not be, or must not be, written. */
-  skipped: { path: string; why: string }[];
+  skipped: Skipped[];
 }
 
 /**
@@ -57,8 +64,12 @@ export async function restoreFiles(where: {
         restored.skipped.push({ path, why });
         continue;
       }
-      const content = (await objects.get(id))?.content;
-      if (!content) throw new Error(`the ledger lacks the content of ${path} (${id}): see git fsck`);
+      const content = (await objects.get(id).catch(() => null))?.content;
+      if (!content) {
+        // All the others can still be had.
+        restored.skipped.push({ path, why: `git cannot read its content, ${id}`, damaged: true });
+        continue;
+      }
       const changed = await place({ target: join(where.targetDir, path), content, temporary: join(scratch, "file") });
       restored[changed ? "written" : "unchanged"]++;
     }

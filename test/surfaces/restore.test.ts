@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { takeLock } from "../../src/store/lock.ts";
@@ -88,6 +89,45 @@ test("while a daemon holds the workspace nothing is restored", async (t) => {
     [],
   );
   assert.equal(cox(dir, ["restore", "--to", join(dir, "../beside")]).exit, 0);
+});
+
+test("a ref that is no ledger, and a folder that cannot be made, are refused", async (t) => {
+  const { dir } = await workspace(t);
+  const main = cox(dir, ["restore", "--ref", "refs/heads/main"]);
+  assert.equal(main.exit, 1);
+  assert.match(main.err, /Nothing is recorded in [0-9a-f]{12}\.[^]*no commit of a ledger/);
+  const { exit, err } = cox(dir, ["restore", "--to", "/proc/nope/deeper"]);
+  assert.equal(exit, 4, err);
+  assert.match(err, /\/proc\/nope\/deeper cannot be made/);
+});
+
+test("a link in the place of a session's folder is not followed, to compare or to restore", async (t) => {
+  const { dir } = await workspace(t);
+  const folder = join(dir, ".workflow", SESSION);
+  renameSync(folder, join(dir, "../moved"));
+  symlinkSync(join(dir, "../moved"), folder);
+  assert.match(cox(dir, ["verify", "--quick"]).out, /! lost {2}Recorded, but not on disk: WFS-user-auth/);
+  const { exit, err } = cox(dir, ["restore", "--force"]);
+  assert.equal(exit, 1);
+  assert.match(err, /could not be brought back: .*WFS-user-auth is not a folder/);
+});
+
+test("one recorded file that git cannot read any more keeps none of the others away", async (t) => {
+  const { dir } = await workspace(t);
+  const packs = join(dir, ".git/objects/pack");
+  const blob = git(dir, "rev-parse", `cox/ledger:.workflow/${TASK(2)}`);
+  const ids = git(dir, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split("\n");
+  const input = `${ids.filter((id) => id !== blob).join("\n")}\n`;
+  const name = execFileSync("git", ["pack-objects", "-q", join(packs, "pack")], { cwd: dir, input })
+    .toString()
+    .trim();
+  for (const file of readdirSync(packs)) if (!file.includes(name)) rmSync(join(packs, file));
+  lose(dir);
+  const { exit, out, err } = cox(dir, ["restore"]);
+  assert.equal(exit, 1);
+  assert.match(out, /Brought back 3 files/);
+  assert.match(err, /impl-2\.json \(git cannot read its content, [0-9a-f]{40}\)[^]*git fsck[^]*as deleted/);
+  assert.ok(existsSync(join(dir, ".workflow", TASK(1))));
 });
 
 test("with nothing recorded it fails, makes nothing, and says how a pushed ledger is fetched", (t) => {

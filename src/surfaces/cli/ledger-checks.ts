@@ -61,7 +61,9 @@ async function recordedStatus(repository: Repository, tip: string): Promise<Map<
     for (const [path, id] of await recordedFiles(repository, tip)) {
       const place = placeOf(path);
       if (place.kind !== "task" || place.id === null) continue;
-      const value = parsed((await objects.get(id))?.content.toString("utf8") ?? "");
+      const object = await objects.get(id).catch(() => null);
+      if (!object) throw new Error(`git has no sound ${path} (${id})`);
+      const value = parsed(object.content.toString("utf8"));
       const said = isObject(value) ? value["status"] : undefined;
       status.set(taskKey(place.session, place.id), typeof said === "string" ? said : null);
     }

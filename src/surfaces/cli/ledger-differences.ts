@@ -1,11 +1,12 @@
 /** What the disk has otherwise than the ledger. Beside a daemon a difference is one only if it lasts. */
-import { existsSync, lstatSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Repository } from "../../ledger/git.ts";
 import { isSessionId } from "../../model/ids.ts";
 import { placeOf } from "../../store/paths.ts";
 import { readRegular, sha256 } from "../../store/scan.ts";
+import { blockedAt } from "../../store/within.ts";
 import { some, warn, type Finding } from "./doctor-finding.ts";
 import { commitAt, isAsRecorded, recordedFiles } from "./ledger-place.ts";
 
@@ -56,28 +57,29 @@ async function lookAt({ repository, ref, folder }: Compared): Promise<Look> {
   const found: Look = { lost: new Map(), missing: new Map(), differing: new Map(), files: recorded.size };
   for (const [path, id] of recorded) {
     const session = path.split("/")[0] ?? "";
-    if (isSessionId(session) && !existsSync(join(folder, session))) {
+    if (isSessionId(session) && !isFolder(join(folder, session))) {
       found.lost.set(session, session);
       continue;
     }
     if (["view", "output", "transcript", "report"].includes(placeOf(path).kind)) continue;
     const full = join(folder, path);
-    const content = readRegular(full)?.content;
+    const content = blockedAt(folder, path) === undefined ? readRegular(full)?.content : undefined;
     if (content) {
       if (!(await isAsRecorded(repository, id, content))) found.differing.set(path, `${id} ${sha256(content)}`);
-    } else if (isThere(full)) found.differing.set(path, id);
+    } else if (blockedAt(folder, path) === undefined && isThere(full)) found.differing.set(path, id);
     else found.missing.set(path, id);
   }
   return found;
 }
 
+/** A link to one is none. */
+function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
 /** A link, a folder, something too large: it is there, but not what was recorded. */
 function isThere(path: string): boolean {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return false; // a file stands where a folder of its path has to be
-  }
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function both(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>): Map<string, string> {

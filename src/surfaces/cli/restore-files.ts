@@ -3,9 +3,10 @@ import { randomUUID } from "node:crypto";
 import { lstat, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Repository } from "../../ledger/git.ts";
-import { restoreFiles } from "../../ledger/restore.ts";
+import { restoreFiles, type Skipped } from "../../ledger/restore.ts";
 import { RUN } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
+import { blockedAt } from "../../store/within.ts";
 import { isAsRecorded, recordedFiles } from "./ledger-place.ts";
 import { contentIn, pathIn, type Copies } from "./restore-copies.ts";
 
@@ -17,7 +18,7 @@ export interface BroughtBack {
   unchanged: number;
   /** Existing files that differ, left as they are. */
   kept: string[];
-  skipped: { path: string; why: string }[];
+  skipped: Skipped[];
 }
 
 /** Writes into `.run/` first and moves from there: a file is there whole or not at all. */
@@ -44,6 +45,11 @@ export async function bringBack(of: {
       if (unusable.has(path) || !only(path)) continue;
       const goesTo = pathIn(copies, path);
       const target = join(folder, goesTo);
+      const blocked = blockedAt(folder, goesTo);
+      if (blocked !== undefined) {
+        result.skipped.push({ path: goesTo, why: `${blocked} is not a folder` });
+        continue;
+      }
       const stat = await lstat(target).catch(() => null);
       const same =
         stat?.isFile() === true &&

@@ -1,7 +1,7 @@
 /** `cox restore --to`: what was recorded as plain files in a folder outside, to be looked at. Nothing is started or paused. */
-import { lstatSync, readdirSync, realpathSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, realpathSync } from "node:fs";
 import { rmdir } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import type { Repository } from "../../ledger/git.ts";
 import { restoreFiles } from "../../ledger/restore.ts";
 import { RUN, WORKSPACE } from "../../store/paths.ts";
@@ -18,6 +18,8 @@ export async function restoreTo(of: {
   const { repository, folder, force } = of;
   const obstacle = inTheWay(repository, folder, force);
   if (obstacle) return refused(obstacle);
+  const unmade = makeFolder(folder);
+  if (unmade) return refused(unmade);
   const restored = await restoreFiles({ ...of, repository: repository.root, targetDir: folder });
   if (!restored) throw new Error(`the ledger has no commit ${of.commit}`);
   await rmdir(join(folder, RUN)).catch(() => {}); // where files are made; a person's own stays
@@ -28,9 +30,24 @@ export async function restoreTo(of: {
   const trouble: Trouble = {
     exit: 1,
     what: `Not written: ${skipped.map(({ path, why }) => `${path} (${why})`).join(", ")}.`,
-    todo: "Choose another folder.",
+    todo: skipped.some(({ damaged }) => damaged)
+      ? "See git fsck; fetch the ledger from where it was pushed, then again."
+      : "Choose another folder.",
   };
   return { exit: 1, json, text, trouble };
+}
+
+/** One by one: where a folder cannot hold another, Node makes folders for ever. */
+function makeFolder(folder: string): Trouble | undefined {
+  const missing: string[] = [];
+  for (let at = folder; !lstatSync(at, { throwIfNoEntry: false }); at = dirname(at)) missing.unshift(at);
+  try {
+    for (const each of missing) mkdirSync(each);
+    return undefined;
+  } catch (error) {
+    const todo = "Give --to a folder that can be made.";
+    return { exit: 4, what: `${folder} cannot be made.`, why: (error as Error).message, todo };
+  }
 }
 
 function inTheWay(repository: Repository, folder: string, force: boolean): Trouble | undefined {

@@ -99,7 +99,7 @@ async function run(input: Input, context: Context): Promise<Outcome> {
     const newest = async (path: string) =>
       tip === null || tip === commit.ok.commit
         ? null
-        : ((await objects.get(`${tip}:${WORKSPACE}/${path}`))?.content ?? null);
+        : ((await objects.get(`${tip}:${WORKSPACE}/${path}`).catch(() => null))?.content ?? null);
     const stood = await standDown(folder, { written: brought.written, copies: new Set(copies.ok.values()), newest });
     const touched = new Set(brought.written.map((path) => path.split("/", 1)[0] ?? ""));
     await deriveFacts(folder, touched);
@@ -145,6 +145,15 @@ async function chosenFrom(
 ): Promise<{ ok: { only: (path: string) => boolean; sessions: Set<SessionId> } } | { trouble: Trouble }> {
   const paths = [...(await recordedFiles(repository, commit)).keys()];
   const all = new Set(paths.map((path) => path.split("/", 1)[0] ?? "").filter(isSessionId));
+  if (paths.length === 0)
+    return {
+      trouble: {
+        exit: 1,
+        what: `Nothing is recorded in ${commit.slice(0, 12)}.`,
+        why: `It has no file under ${WORKSPACE}/: it is no commit of a ledger, or nothing was left then.`,
+        todo: "cox log shows what was recorded; --ref takes the name of a ledger.",
+      },
+    };
   if (session === undefined) return { ok: { only: () => true, sessions: all } };
   if (!all.has(session)) {
     const last = await lastWith(repository, { commit, session });
@@ -202,7 +211,9 @@ function outcomeOf(brought: BroughtBack, stood: StoodDown, of: { newest: boolean
       .slice(0, 5)
       .map(({ path, why }) => `${path} (${why})`)
       .join(", ")}.`,
-    todo: "Move what is in the way, then cox restore again.",
+    todo: skipped.some(({ damaged }) => damaged)
+      ? "See git fsck; fetch the ledger from where it was pushed, then cox restore again. A start before that takes what is missing as deleted."
+      : "Move what is in the way, then cox restore again.",
   };
   return { exit: 1, json, text: lines.join("\n"), trouble };
 }
