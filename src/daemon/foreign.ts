@@ -103,6 +103,7 @@ async function sort(foreign: Foreign, workspace: Workspace, both: Both): Promise
     case "inbox":
     case "report":
     case "session-folder":
+    case "session-part":
       return;
     case "prompt-drop":
     case "response":
