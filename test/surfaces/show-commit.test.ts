@@ -84,6 +84,10 @@ test("an id cut short means the ledger's commit, whatever else begins so; if two
   const short = ours.slice(0, 6);
   git(dir, "update-ref", "refs/cox/ledger", ours);
   assert.equal(cox(dir, ["show", short, "--json"]).json()["commit"], ours);
+  // In two packs as well, it is one commit.
+  for (const ids of [`${ours}\n`, `${ours}\n${other}\n`])
+    execFileSync("git", ["pack-objects", "-q", join(dir, ".git/objects/pack/pack")], { cwd: dir, input: ids });
+  assert.equal(cox(dir, ["show", short, "--json"]).json()["commit"], ours);
   assert.equal(cox(dir, ["show", `${short}~1`, "--json"]).json()["commit"], git(dir, "rev-parse", `${ours}~1`));
   assert.equal(cox(dir, ["restore", "--at", short, "--to", join(dir, "../out"), "--json"]).json()["commit"], ours);
 

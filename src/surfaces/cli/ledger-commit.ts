@@ -55,7 +55,8 @@ async function startingWith(repository: Repository, { tip, base }: { tip: string
   if (!/^[0-9a-f]{4,64}$/.test(base)) return [];
   const own = { cwd: repository.commonDir, gitDir: repository.commonDir };
   const listed = await git(["rev-parse", `--disambiguate=${base}`], own);
-  const ids = listed.stdout.toString().split("\n").filter(Boolean);
+  // An object that is in two packs may be named twice.
+  const ids = [...new Set(listed.stdout.toString().split("\n").filter(Boolean))];
   if (ids.length === 0) return [];
   const types = await git(["cat-file", "--batch-check=%(objectname) %(objecttype)"], {
     ...own,

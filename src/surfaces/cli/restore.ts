@@ -145,7 +145,7 @@ async function chosenFrom(
 ): Promise<{ ok: { only: (path: string) => boolean; sessions: Set<SessionId> } } | { trouble: Trouble }> {
   const paths = [...(await recordedFiles(repository, commit)).keys()];
   const all = new Set(paths.map((path) => path.split("/", 1)[0] ?? "").filter(isSessionId));
-  if (paths.length === 0)
+  if (session === undefined && paths.length === 0)
     return {
       trouble: {
         exit: 1,
