@@ -72,6 +72,8 @@ export class Agents {
     ended: (runId, processes) => this.looked(runId, processes),
   });
   private left = false;
+  /** Runs whose gates are at work. */
+  private readonly checking = new Set<RunId>();
   /** Runs whose leftovers are still to be looked for, and whether all else is done with them. */
   private readonly unswept = new Map<RunId, boolean>();
 
@@ -255,6 +257,8 @@ export class Agents {
       for (const timer of live.timers) clearInterval(timer);
     }
     this.live.clear();
+    // The next daemon begins them anew; nobody waits for what they say.
+    for (const runId of this.checking) void sweep(gatesMarker(runId));
   }
 
   /** What a recorded attempt no longer needs. While its folder is there, the next daemon looks for what it left. */
@@ -321,6 +325,8 @@ export class Agents {
   }
 
   private ended(live: Live): void {
+    // The next daemon settles it: nobody here would record what comes of it.
+    if (this.left) return;
     const work = this.settle(live).catch((error: Error) => {
       this.finish(live, {
         ...NO_FACTS,
@@ -374,7 +380,9 @@ export class Agents {
       `${live.run.session} ${attemptName(live.run.id, live.run.attempt)}: checking ${verify.length} gates`,
     );
     const { runId } = live.run;
+    this.checking.add(runId);
     const failure = await runGates({ commands: verify, cwd: repository, env, runId, runDir: live.runDir, timeout });
+    this.checking.delete(runId);
     if (!failure) return end;
     const { outcome: _outcome, result, ...facts } = end;
     return { ...facts, outcome: "failure", result, error: failure };

@@ -72,6 +72,7 @@ export class Loop {
   private idleSince = performance.now();
   private tidied = true;
   private lost = false;
+  private leaving = false;
   private readonly recording: Recording;
   private readonly merging: Merging;
 
@@ -98,6 +99,12 @@ export class Loop {
   tell(event: Event): void {
     this.events.push(event);
     this.alarm.stir();
+  }
+
+  /** Ends as soon as all is recorded that has happened; the agents go on, for the next daemon to find. */
+  leave(): void {
+    this.leaving = true;
+    this.tell({ type: "drain" });
   }
 
   /** Runs until drained, or with `once` until nothing is left to do. Returns the exit code. */
@@ -416,13 +423,10 @@ export class Loop {
 
   private isOver(): boolean {
     const { state, obstructed } = this.workspace;
-    const idle =
-      [...state.runs.values()].every(({ session }) => obstructed.has(session)) &&
-      this.agents.count === 0 &&
-      this.events.length === 0 &&
-      !this.unrecorded &&
-      this.starting.size === 0;
-    if (state.draining) return idle;
+    const settled = this.events.length === 0 && !this.unrecorded && this.starting.size === 0;
+    const resting = [...state.runs.values()].every(({ session }) => obstructed.has(session));
+    const idle = settled && resting && this.agents.count === 0;
+    if (state.draining) return this.leaving ? settled : idle;
     if (!this.options.once || !idle || this.hints.size > 0) return false;
     if (this.observer.restless || this.workspace.held.all().some((held) => !held.reported)) return false;
     for (const session of state.sessions.values()) {

@@ -88,8 +88,8 @@ export async function startDaemon(options: StartOptions): Promise<number> {
 }
 
 /**
- * First signal: no new agents, wait. Second, or SIGUSR2: stop the agents too. What comes when all is over does nothing: a
- * signal must not cut off the last steps. Returns what brings that about.
+ * First signal: no new agents, wait. Second, or SIGUSR2: stop the agents too. SIGQUIT: go, the agents stay. What comes
+ * when all is over does nothing: a signal must not cut off the last steps. Returns what brings that about.
  */
 function onSignals(loop: Loop, say: (text: string) => void): () => void {
   let asked = 0;
@@ -105,10 +105,15 @@ function onSignals(loop: Loop, say: (text: string) => void): () => void {
     say("stopping the agents");
     loop.tell({ type: "stop-all", why: "shutdown" });
   };
+  const leave = () => {
+    say(loop.agents.count > 0 ? `leaving; ${loop.agents.count} agents go on by themselves` : "stopping");
+    loop.leave();
+  };
   const handlers: [NodeJS.Signals, () => void][] = [
     ["SIGINT", gently],
     ["SIGTERM", gently],
     ["SIGUSR2", now],
+    ["SIGQUIT", leave],
     ["SIGHUP", () => loop.hint("config.yaml")],
   ];
   let over = false;

@@ -19,6 +19,12 @@ export const COMMANDS: readonly Entry[] = [
   { name: "demo", group: BEGIN, summary: "see it work, with a scripted agent", load: () => import("./demo.ts") },
   { name: "start", group: BEGIN, summary: "start the daemon: it runs the tasks", load: () => import("./start.ts") },
   { name: "stop", group: BEGIN, summary: "stop the daemon", load: () => import("./stop.ts") },
+  {
+    name: "restart",
+    group: BEGIN,
+    summary: "let a new daemon take over; agents go on",
+    load: () => import("./restart.ts"),
+  },
 
   { name: "add", group: WORK, summary: "add a task", load: () => import("./add.ts") },
   {

@@ -1,16 +1,7 @@
 /** `cox start`: the daemon, here or detached. */
-import { spawn } from "node:child_process";
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { RUN } from "../../store/paths.ts";
-import { done, refused, type Command, type Exit, type Outcome } from "./command.ts";
-import type { Context, Workspace } from "./context.ts";
+import { done, refused, type Command, type Exit } from "./command.ts";
 import { daemonOf } from "./daemon-state.ts";
-
-type Here = Context & { workspace: Workspace };
-
-const READY_MS = 60_000;
+import { detached, FOLLOW } from "./detached.ts";
 
 export const command: Command = {
   where: "workspace",
@@ -33,7 +24,12 @@ export const command: Command = {
         facts,
       });
     }
-    if (input.flag("detach")) return detach(context, input.flag("once"));
+    if (input.flag("detach")) {
+      const { pid, log, ...began } = await detached(context, input.flag("once"));
+      if ("over" in began) return done(began.over || "All is done.", { daemon: "down", pid, log });
+      if ("trouble" in began) return refused(began.trouble);
+      return done(`The daemon is up (pid ${pid}).\n${FOLLOW}`, { daemon: "up", pid, log });
+    }
     const say = context.json ? null : (text: string) => void process.stderr.write(text);
     const code = await runDaemon(context, { once: input.flag("once") }, say);
     return { exit: code >= 0 && code <= 4 ? (code as Exit) : 1, json: { exit: code }, text: "" };
@@ -49,71 +45,4 @@ export async function runDaemon(
   const { startDaemon } = await import("../../daemon/start.ts");
   const terminal = say && { write: say };
   return startDaemon({ dir: workspace.repository, terminal, version, ...options });
-}
-
-async function detach({ workspace, environment }: Here, once: boolean): Promise<Outcome> {
-  const folder = join(workspace.folder, RUN, "log");
-  const log = join(folder, "daemon.out");
-  mkdirSync(folder, { recursive: true });
-  const out = openSync(log, "a", 0o644);
-  const from = fstatSync(out).size;
-  const program = [
-    ...process.execArgv,
-    process.argv[1] ?? "",
-    "-C",
-    workspace.repository,
-    "start",
-    ...(once ? ["--once"] : []),
-  ];
-  const child = spawn(process.execPath, program, {
-    cwd: workspace.repository,
-    detached: true,
-    stdio: ["ignore", out, out],
-    env: environment,
-  });
-  closeSync(out);
-  let ended: string | undefined;
-  child.on("error", (error) => (ended = error.message));
-  child.on(
-    "exit",
-    (code, signal) => (ended = signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`),
-  );
-  const follow = "Follow it: cox logs -f; look: cox status; stop it: cox stop.";
-  for (const deadline = Date.now() + READY_MS; ended === undefined && Date.now() < deadline; await sleep(20)) {
-    const holder = holderOf(workspace);
-    if (holder?.pid !== child.pid || holder?.ready !== true) continue;
-    child.unref();
-    return done(`The daemon is up (pid ${child.pid}).\n${follow}`, { daemon: "up", pid: child.pid, log });
-  }
-  const said = textFrom(log, from);
-  if (ended === "it ended with exit code 0" && once)
-    return done(said || "All is done.", { daemon: "down", pid: child.pid, log });
-  if (ended === undefined) child.unref();
-  return refused({
-    exit: 1,
-    what:
-      ended === undefined ? `The daemon (pid ${child.pid}) is not ready after a minute.` : "The daemon did not start.",
-    why: [ended, ...said.trim().split("\n").slice(-10)].filter(Boolean).join("\n       "),
-    todo: ended === undefined ? follow : "Start it here to see what it says: cox start",
-    facts: { log },
-  });
-}
-
-function holderOf(workspace: Workspace): { pid?: unknown; ready?: unknown } | undefined {
-  try {
-    return JSON.parse(readFileSync(join(workspace.folder, RUN, "daemon.json"), "utf8")) as {
-      pid?: unknown;
-      ready?: unknown;
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-function textFrom(file: string, offset: number): string {
-  try {
-    return readFileSync(file).subarray(offset).toString("utf8");
-  } catch {
-    return "";
-  }
 }
