@@ -12,6 +12,7 @@ import { redactor } from "../ledger/redact.ts";
 import { policyOf } from "../machine/policy.ts";
 import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
 import { isSessionId, parseAttemptName, taskKey, taskNumbers, type RunId, type SessionId } from "../model/ids.ts";
+import type { PatternsFile } from "../model/pattern.ts";
 import { newSession, type SessionFile } from "../model/session.ts";
 import { stateOf, type Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
@@ -123,6 +124,7 @@ export async function boot(of: {
     versions: new Map(),
     sessionVersions: new Map(),
     obstructed: new Map(),
+    patterns: [],
     sources: new Map(),
     highest: new Map(),
     tracked,
@@ -155,7 +157,7 @@ async function remember(workspace: Workspace, recorded: ReadonlyMap<string, stri
     if (same) scanner.seen.set(path, { signature: onDisk.signature, hash: sha256(onDisk.content) });
     else if (!onDisk && place.kind !== "output" && place.kind !== "transcript")
       scanner.seen.set(path, { signature: "recorded", hash: null });
-    if (place.kind !== "task" && place.kind !== "session-file") continue;
+    if (place.kind !== "task" && place.kind !== "session-file" && place.kind !== "patterns") continue;
     const content = same ? onDisk.content : await ledger.read(path);
     if (content)
       files.push({ path, text: same ? String(content) : withDiskSecrets(workspace, content, onDisk?.content) });
@@ -168,6 +170,7 @@ async function remember(workspace: Workspace, recorded: ReadonlyMap<string, stri
   }
   for (const { path, text } of files) {
     const place = placeOf(path);
+    if (place.kind === "patterns") state.patterns = JSON.parse(text) as PatternsFile;
     if (place.kind === "session-file") putSession(state, place.session, JSON.parse(text) as SessionFile);
   }
   for (const { path, text } of files) {

@@ -14,6 +14,7 @@ import { ObservedDrops } from "./observed-drops.ts";
 import { ObservedEdits } from "./observed-edits.ts";
 import { foundFolder, isMisnamed, misnamed, topOf } from "./observed-folders.ts";
 import { ObservedMarkers } from "./observed-markers.ts";
+import { foundPatterns } from "./observed-patterns.ts";
 import { taskOfPrompt } from "./observed-prompts.ts";
 import { foundSessionFile } from "./observed-session-files.ts";
 import { foundTrustChanged } from "./observed-trust.ts";
@@ -143,6 +144,8 @@ export class Observer {
         seen.reload.roles = true;
         seen.files.push({ path, content });
         return;
+      case "patterns":
+        return foundPatterns(this.workspace, found, look);
       case "view":
         // Not as it was written: unknown, until it is written again.
         scanner.seen.delete(path);
@@ -212,4 +215,5 @@ const HELD = new Set<ReturnType<typeof placeOf>["kind"]>([
   "response",
   "session-file",
   "session-part",
+  "patterns",
 ]);

@@ -3,6 +3,7 @@ import type { SessionId } from "../model/ids.ts";
 import { at, placeOf } from "../store/paths.ts";
 import type { Look, Observation } from "./observation.ts";
 import { isFolder, isMisnamed, topOf } from "./observed-folders.ts";
+import { patternsGone } from "./observed-patterns.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** An atomic save may leave a name empty for a moment. */
@@ -79,6 +80,7 @@ export async function foundGone(workspace: Workspace, path: string, seen: Observ
   if (isMisnamed(path) && !isFolder(workspace, session)) return held.release(session);
   if (path === at.config) seen.reload.config = true;
   if (path.startsWith("agents/")) seen.reload.roles = true;
+  if (path === at.patterns) patternsGone(workspace, seen);
   if (path === at.config || path.startsWith("agents/")) seen.files.push({ path, content: null });
   const known = state.sessions.get(session);
   if (!known) return;

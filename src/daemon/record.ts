@@ -9,12 +9,13 @@ import type { LedgerEntry } from "../ledger/ledger.ts";
 import type { Decision } from "../machine/machine.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import { attemptName, taskKey, type RunId, type SessionId } from "../model/ids.ts";
+import type { PatternsFile } from "../model/pattern.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import { isTransition, type Change, type Effect, type Transition } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
 import { syncFolder, writeFiles, type FileWrite } from "../store/files.ts";
-import { formatJson } from "../store/json-file.ts";
+import { formatJson, parseJson } from "../store/json-file.ts";
 import { at } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
 import { entryOf } from "./entries.ts";
@@ -24,7 +25,7 @@ import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
 import { transcriptOf } from "./transcripts.ts";
-import { rememberSession, rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
+import { rememberPatterns, rememberSession, rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
 export interface Batch {
   decision: Decision;
@@ -164,6 +165,11 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
   for (const change of decision.changes) {
     if (change.of === "session-file") derived.push(put(at.sessionFile(change.session), sessionText(workspace, change)));
   }
+  const learned = decision.changes.findLast((change) => change.of === "patterns");
+  if (learned) derived.push(...patternsFile(workspace, batch, learned.after, put));
+  // What a person says of failures is theirs, whatever was learned in the same moment.
+  const said = observed.files.filter(({ path }) => path === at.patterns && plan.writes.has(path));
+  if (said.length > 0) plan.entries.unshift(peopleEntry(batch, said));
   const people = observed.files.filter(({ path }) => !plan.writes.has(path));
   if (people.length > 0) plan.entries.push(peopleEntry(batch, people));
   for (const { path, content } of batch.pages) derived.push({ path, content: Buffer.from(content) });
@@ -246,6 +252,22 @@ function sessionFiles(
   return [put(path, formatJson(after, textOnDisk(workspace, path)))];
 }
 
+/** Nothing where the file says it already: a person's own form is left alone. */
+function patternsFile(
+  workspace: Workspace,
+  { observed }: Batch,
+  after: PatternsFile,
+  put: (path: string, content: string) => LedgerEntry["changes"][number],
+): LedgerEntry["changes"] {
+  const path = at.patterns;
+  const saved = observed.files.findLast((file) => file.path === path);
+  const text = saved ? saved.content?.toString("utf8") : textOnDisk(workspace, path);
+  const parsed = text === undefined ? undefined : parseJson(Buffer.from(text));
+  const says = parsed && "ok" in parsed ? JSON.stringify(parsed.ok) : undefined;
+  if (says === JSON.stringify(after) || (saved?.content === null && after.patterns.length === 0)) return [];
+  return [put(path, formatJson(after, text))];
+}
+
 function sessionText(workspace: Workspace, change: Extract<Change, { of: "session-file" }>): string {
   return formatJson(change.after, textOnDisk(workspace, at.sessionFile(change.session)));
 }
@@ -283,7 +305,7 @@ function isTaskFile(path: string): boolean {
 
 /** Files whose content people change too; everything else is the daemon's alone. */
 function isState(path: string): boolean {
-  return isTaskFile(path) || path.endsWith("/workflow-session.json");
+  return isTaskFile(path) || path.endsWith("/workflow-session.json") || path === at.patterns;
 }
 
 function noteWritten(workspace: Workspace, path: string, content: string | Buffer): void {
@@ -324,6 +346,8 @@ export function noteVersions(workspace: Workspace, change: Change): void {
       rememberVersion(workspace, key, change.after ?? undefined);
       return;
     }
+    case "patterns":
+      return rememberPatterns(workspace);
     case "session":
     case "session-edit":
     case "session-file":

@@ -34,28 +34,31 @@ export function watchSilence(
   let lastSign = performance.now();
   let before = "";
   let warned = false;
-  return setInterval(() => {
-    void (async () => {
-      const sizes = await Promise.all(
-        ["stdout", "stderr"].map((name) =>
-          stat(join(live.runDir, name)).then(
-            (found) => found.size,
-            () => 0,
+  return setInterval(
+    () => {
+      void (async () => {
+        const sizes = await Promise.all(
+          ["stdout", "stderr"].map((name) =>
+            stat(join(live.runDir, name)).then(
+              (found) => found.size,
+              () => 0,
+            ),
           ),
-        ),
-      );
-      const ticks = await cpuTicks(await withMarker(live.run.runId));
-      const now = `${sizes.join(" ")} ${ticks}`;
-      if (now !== before) {
-        lastSign = performance.now();
-        warned = false;
-      }
-      before = now;
-      const silent = performance.now() - lastSign;
-      if (silent > limitMs()) return tell.stop("stalled");
-      if (silent <= limitMs() / 2 || warned) return;
-      warned = true;
-      tell.warn(silent);
-    })().catch(() => {});
-  }, Math.min(LONGEST_BETWEEN_LOOKS_MS, Math.max(250, limitMs() / 5)));
+        );
+        const ticks = await cpuTicks(await withMarker(live.run.runId));
+        const now = `${sizes.join(" ")} ${ticks}`;
+        if (now !== before) {
+          lastSign = performance.now();
+          warned = false;
+        }
+        before = now;
+        const silent = performance.now() - lastSign;
+        if (silent > limitMs()) return tell.stop("stalled");
+        if (silent <= limitMs() / 2 || warned) return;
+        warned = true;
+        tell.warn(silent);
+      })().catch(() => {});
+    },
+    Math.min(LONGEST_BETWEEN_LOOKS_MS, Math.max(250, limitMs() / 5)),
+  );
 }

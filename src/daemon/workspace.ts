@@ -5,6 +5,7 @@ import type { Policy } from "../machine/policy.ts";
 import type { State } from "../machine/state.ts";
 import type { ProcessIdentity } from "../agent/process.ts";
 import type { RunId, SessionId, TaskId, TaskKey } from "../model/ids.ts";
+import type { PatternsFile } from "../model/pattern.ts";
 import type { Role } from "../model/role.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
@@ -44,6 +45,8 @@ export interface Workspace {
   sessionVersions: Map<SessionId, SessionFile[]>;
   /** Sessions that rest, with the paths where something stands in the place of a folder of theirs. */
   obstructed: Map<SessionId, Set<string>>;
+  /** The last few versions of what is known of failures, newest first: for the same. */
+  patterns: PatternsFile[];
   /** Drops that became tasks: `<file> <sha256>` → task. */
   sources: Map<string, { session: SessionId; id: TaskId }>;
   /** Highest task number ever given in a session. */
@@ -77,6 +80,11 @@ export function rememberSession(workspace: Workspace, session: SessionId, file: 
   const versions = sessionVersions.get(session) ?? [state.sessions.get(session)?.file ?? file];
   const isKnown = versions.some(({ updated_at }) => updated_at === file.updated_at);
   sessionVersions.set(session, (isKnown ? versions : [file, ...versions]).slice(0, VERSIONS_KEPT));
+}
+
+export function rememberPatterns(workspace: Workspace): void {
+  if (workspace.patterns[0] === workspace.state.patterns) return;
+  workspace.patterns = [workspace.state.patterns, ...workspace.patterns].slice(0, VERSIONS_KEPT);
 }
 
 export function rememberSource(workspace: Workspace, session: SessionId, task: Task): void {

@@ -1,5 +1,6 @@
 /** A decision in the making: reads the state through the changes already decided, and never touches the state itself. */
 import { parentOf, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import type { PatternsFile } from "../model/pattern.ts";
 import type { Phase, SessionFile } from "../model/session.ts";
 import { NOTHING, type Spent } from "../model/spent.ts";
 import type { Task } from "../model/task.ts";
@@ -22,6 +23,7 @@ export class Draft {
   private readonly liveProven = new Map<string, boolean>();
   private spentThen: State["spent"] | undefined;
   private readonly liveBreakers = new Map<string, Breaker>();
+  private learned: PatternsFile | undefined;
   private isDraining: boolean | undefined;
   private readonly state: State;
 
@@ -168,6 +170,10 @@ export class Draft {
     return this.liveBreakers.get(key) ?? this.state.breakers.get(key) ?? { state: "closed", failures: [] };
   }
 
+  get patterns(): PatternsFile {
+    return this.learned ?? this.state.patterns;
+  }
+
   get draining(): boolean {
     return this.isDraining ?? this.state.draining;
   }
@@ -235,6 +241,9 @@ export class Draft {
         return;
       case "breaker":
         this.liveBreakers.set(change.key, change.breaker);
+        return;
+      case "patterns":
+        this.learned = change.after;
         return;
       case "draining":
         this.isDraining = change.draining;

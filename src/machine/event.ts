@@ -1,6 +1,7 @@
 /** What can happen, as the machine hears of it. */
 import type { AttemptEnd, AttemptFacts } from "../model/attempt.ts";
 import type { RunId, SessionId, TaskId } from "../model/ids.ts";
+import type { PatternsFile } from "../model/pattern.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { Spent } from "../model/spent.ts";
 import type { Task } from "../model/task.ts";
@@ -32,6 +33,8 @@ export type Event =
       outcome: "success" | "failure";
       message: string;
     }
+  /** `errors/patterns.json` as it shall be. */
+  | { type: "patterns-edited"; file: PatternsFile }
   /** Something was put in order: it goes on record. */
   | { type: "repaired"; text: string }
   | { type: "tick" }

@@ -12,6 +12,7 @@ import { keepBudgets, progressed } from "./budget.ts";
 import { deriveContainers } from "./containers.ts";
 import { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
+import { patternsEdited } from "./patterns.ts";
 import type { Lent, Policy } from "./policy.ts";
 import { schedule } from "./schedule.ts";
 import { deriveSessions, followMarkers, sessionEdited, sessionFound, sessionGone } from "./sessions.ts";
@@ -58,6 +59,8 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
       return progressed(draft, event);
     case "answered":
       return answered(draft, event, policy, lent.now);
+    case "patterns-edited":
+      return patternsEdited(draft, event.file);
     case "repaired":
       return draft.add({ of: "workspace", text: event.text, by: "daemon" });
     case "tick":
@@ -141,6 +144,9 @@ function applyOne(state: State, change: Change): void {
       return;
     case "breaker":
       state.breakers.set(change.key, change.breaker);
+      return;
+    case "patterns":
+      state.patterns = change.after;
       return;
     case "draining":
       state.draining = change.draining;

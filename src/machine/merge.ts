@@ -7,6 +7,7 @@ const KEPT = new Set([
   "attempts",
   "last_attempt",
   "failures",
+  "failed_with",
   "source",
   "branch",
   "commit",

@@ -1,5 +1,6 @@
 /** What becomes of a task after a failure. SPEC section 9. */
 import type { Failure, FailureClass } from "../model/failure.ts";
+import type { ErrorPattern } from "../model/pattern.ts";
 import type { BlockedReason, Task, TaskState } from "../model/task.ts";
 import { after, instant, isInstant, toMs, type Instant } from "../model/time.ts";
 import { unreachable } from "../model/unreachable.ts";
@@ -13,7 +14,8 @@ export interface Verdict {
   counts: boolean;
 }
 
-export function afterFailure(task: Task, error: Failure, policy: Policy, lent: Lent): Verdict {
+/** `known`: what errors/patterns.json says about this failure, where that is more than its class does. */
+export function afterFailure(task: Task, error: Failure, policy: Policy, lent: Lent, known?: ErrorPattern): Verdict {
   const failures = (task.execution.failures ?? 0) + 1;
   const most = task.execution.max_attempts ?? policy.retry.attempts;
   const blocked = (reason: BlockedReason): Verdict => ({
@@ -26,6 +28,7 @@ export function afterFailure(task: Task, error: Failure, policy: Policy, lent: L
       ? blocked(reason)
       : { state: { status: "pending", reason: "backoff", nextAttemptAt: at }, failures, counts: true };
 
+  if (known?.recoverable === false) return blocked(REASONS[error.class] ?? "failed");
   switch (error.class) {
     case "network":
     case "overloaded":
@@ -46,17 +49,30 @@ export function afterFailure(task: Task, error: Failure, policy: Policy, lent: L
         failures: failures - 1,
         counts: false,
       };
-    case "auth":
-    case "invalid":
     case "budget":
     case "conflict":
       return blocked(error.class);
+    // These need a change; only a person can know that they pass by themselves.
+    case "auth":
+    case "invalid":
+      return known?.recoverable ? again(backoff(failures, policy, lent), error.class) : blocked(error.class);
     case "permission":
-      return blocked("failed");
+      return known?.recoverable ? again(backoff(failures, policy, lent)) : blocked("failed");
     default:
       return unreachable(error.class);
   }
 }
+
+/** Why a task is blocked that is not tried again, where the class has a word of its own for it. */
+const REASONS: Partial<Record<FailureClass, BlockedReason>> = {
+  auth: "auth",
+  invalid: "invalid",
+  timeout: "timeout",
+  stalled: "stalled",
+  verify: "verify",
+  budget: "budget",
+  conflict: "conflict",
+};
 
 /** When a usage limit is over: what the answer named plus a margin, else a quarter of an hour. */
 export function limitEnds(error: Failure, policy: Policy, lent: Lent): Instant {

@@ -1,6 +1,7 @@
 /** What follows when an agent has ended. SPEC sections 3.4 and 9. */
 import type { AttemptFacts } from "../model/attempt.ts";
 import { taskKey, type SessionId } from "../model/ids.ts";
+import type { ErrorPattern } from "../model/pattern.ts";
 import { NOTHING, plus, spentBy } from "../model/spent.ts";
 import { withExecution, type BlockedReason, type LastAttempt, type Task, type TaskState } from "../model/task.ts";
 import { toMs } from "../model/time.ts";
@@ -9,6 +10,7 @@ import { breakerKeyOf, onFailure, onSuccess } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import type { Event, RunEnd } from "./event.ts";
 import { ACCOUNT, Purse, turnsOf } from "./budget.ts";
+import { hinted, isHopeless, met, patternFor, recovered, signatureFor } from "./patterns.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
 import { afterFailure, countsForBreaker, limitEnds } from "./retry.ts";
 
@@ -32,12 +34,13 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   }
   const charged = withLast(task, last, event.end, lent);
   const over = overAfter(draft, { session, task: charged, end: event.end }, policy, lent);
+  const noted = over ? { task: charged } : learn(draft, charged, event.end, lent);
   const { settled, state } = over
     ? {
         settled: withExecution(charged, { over_budget: over }),
         state: { status: "blocked", reason: "budget" } as const,
       }
-    : settle(charged, event.end, policy, lent);
+    : settle(noted.task, event.end, policy, { ...lent, known: noted.known });
   const facts = event.end.kind === "finished" ? event.end.end : event.end.facts;
   draft.add({
     of: "task",
@@ -68,7 +71,26 @@ function overAfter(
   return purse.overAttempt(spentBy(end.end)) ?? purse.over(session, task);
 }
 
-function settle(task: Task, end: RunEnd, policy: Policy, lent: Lent): { settled: Task; state: TaskState } {
+/** What a failure is known by goes on record with it; a success is one more that came after such a failure. */
+function learn(draft: Draft, task: Task, end: RunEnd, lent: Lent): { task: Task; known?: ErrorPattern } {
+  const error = task.execution.last_attempt?.error;
+  const { failed_with: before } = task.execution;
+  if (error) {
+    const signature = signatureFor(task, error, end);
+    const known = patternFor(draft.patterns, signature);
+    draft.add({ of: "patterns", after: met(draft.patterns, { signature, error }, lent.now) });
+    const failed = withExecution(task, { failed_with: signature });
+    return known ? { task: isHopeless(known) ? hinted(failed) : failed, known } : { task: failed };
+  }
+  if (end.kind === "stopped" || before === undefined) return { task };
+  const after = recovered(draft.patterns, before);
+  if (after !== draft.patterns) draft.add({ of: "patterns", after });
+  return { task: withExecution(task, { failed_with: undefined }) };
+}
+
+type Settling = Lent & { known: ErrorPattern | undefined };
+
+function settle(task: Task, end: RunEnd, policy: Policy, lent: Settling): { settled: Task; state: TaskState } {
   if (end.kind === "stopped") {
     // Stopped by the daemon for its own reasons: the attempt does not count.
     if (end.why !== "timeout" && end.why !== "stalled") {
@@ -90,9 +112,9 @@ function failed(
   task: Task,
   error: NonNullable<LastAttempt["error"]>,
   policy: Policy,
-  lent: Lent,
+  lent: Settling,
 ): { settled: Task; state: TaskState } {
-  const verdict = afterFailure(task, error, policy, lent);
+  const verdict = afterFailure(task, error, policy, lent, lent.known);
   const other = verdict.state.status === "blocked" ? fallbackFor(task, verdict.state.reason, policy) : undefined;
   if (other) return { settled: handedTo(other, task), state: { status: "pending" } };
   const counted = withExecution(task, { failures: verdict.failures || undefined });

@@ -1,5 +1,6 @@
 /** All that decisions are made from, and the indexes that make them cheap with ten thousand tasks. */
 import { compareTaskIds, parentOf, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import { noPatterns, type PatternsFile } from "../model/pattern.ts";
 import type { Phase, SessionFile } from "../model/session.ts";
 import { NOTHING, type Spent } from "../model/spent.ts";
 import type { Task } from "../model/task.ts";
@@ -19,6 +20,7 @@ export interface State {
   /** What was spent on the latest day on which anything was. */
   spent: { day: string } & Spent;
   breakers: Map<string, Breaker>;
+  patterns: PatternsFile;
   /** The daemon is about to stop: nothing new starts. */
   draining: boolean;
 }
@@ -52,6 +54,7 @@ export function emptyState(): State {
     proven: new Set(),
     spent: { day: "", ...NOTHING },
     breakers: new Map(),
+    patterns: noPatterns(),
     draining: false,
   };
 }

@@ -184,6 +184,9 @@ const execution = Type.Object(
         description: "Failures since the last success or a person's retry. Set by Coxswain.",
       }),
     ),
+    failed_with: optional(
+      text("Signature of the last failure, as in errors/patterns.json, until a success. Set by Coxswain."),
+    ),
     next_attempt_at: optional(
       Type.Union([Type.String(), Type.Null()], {
         description: "When it is tried again. Set by Coxswain; edit it to wait longer or less.",

@@ -1,6 +1,7 @@
 /** What happens to tasks and sessions, and what the daemon is asked to do about it: both as values. */
 import type { AttemptFacts } from "./attempt.ts";
 import type { RunId, SessionId, TaskId } from "./ids.ts";
+import type { PatternsFile } from "./pattern.ts";
 import type { SessionFile, SessionStatus } from "./session.ts";
 import type { Spent } from "./spent.ts";
 import type { Status, Task } from "./task.ts";
@@ -53,6 +54,8 @@ export type Bookkeeping =
   /** Whether an agent of this account was seen to get answers since the daemon began, or since its last limit. */
   | { of: "proven"; account: string; proven: boolean }
   | { of: "breaker"; key: string; breaker: Breaker }
+  /** What is known of failures: `errors/patterns.json`. */
+  | { of: "patterns"; after: PatternsFile }
   | { of: "draining"; draining: boolean };
 
 export type Change = Transition | Bookkeeping;

@@ -2,6 +2,8 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import type { TSchema } from "typebox";
 import { ConfigSchema, type WrittenConfig } from "../config.ts";
+import { PatternsSchema } from "../model/pattern-schema.ts";
+import type { PatternsFile } from "../model/pattern.ts";
 import { SessionSchema } from "../model/session-schema.ts";
 import type { SessionFile } from "../model/session.ts";
 import { TaskDropSchema } from "../model/task-schema.ts";
@@ -20,6 +22,10 @@ export function checkSession(value: unknown): { ok: SessionFile } | { problems: 
   return check<SessionFile>(session, value, []);
 }
 
+export function checkPatterns(value: unknown): { ok: PatternsFile } | { problems: Problem[] } {
+  return check<PatternsFile>(patterns, value, misspeltKeys(value, PatternsSchema, ""));
+}
+
 /** Unknown settings are refused. */
 export function checkConfig(value: unknown): { ok: WrittenConfig } | { problems: Problem[] } {
   return check<WrittenConfig>(config, value, unknownKeys(value, ConfigSchema, ""));
@@ -27,6 +33,7 @@ export function checkConfig(value: unknown): { ok: WrittenConfig } | { problems:
 
 const taskDrop = ajv.compile(TaskDropSchema);
 const session = ajv.compile(SessionSchema);
+const patterns = ajv.compile(PatternsSchema);
 const config = ajv.compile(optionalAll(ConfigSchema));
 
 function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): { ok: T } | { problems: Problem[] } {

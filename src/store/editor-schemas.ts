@@ -4,6 +4,7 @@ import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import type { TSchema } from "typebox";
 import { ConfigSchema } from "../config.ts";
+import { PatternsSchema } from "../model/pattern-schema.ts";
 import { SessionSchema } from "../model/session-schema.ts";
 import { TaskDropSchema, TaskSchema } from "../model/task-schema.ts";
 import { RUN } from "./paths.ts";
@@ -16,6 +17,7 @@ export function editorSchemas(): Record<string, unknown> {
   loosen(config);
   return {
     "config.schema.json": config,
+    "patterns.schema.json": copy(PatternsSchema),
     "session.schema.json": copy(SessionSchema),
     "task.schema.json": copy(TaskSchema),
     "task-drop.schema.json": copy(TaskDropSchema),

@@ -11,6 +11,7 @@ export type Place =
   | { kind: "config" }
   | { kind: "marker"; session: SessionId }
   | { kind: "role"; name: string }
+  | { kind: "patterns" }
   | { kind: "inbox"; name: string }
   | { kind: "session-folder"; session: SessionId }
   | { kind: "session-file"; session: SessionId }
@@ -55,6 +56,8 @@ export function placeOf(path: string): Place {
     case "agents":
       if (parts.length > 2 || isUnfinishedName(name) || !name.endsWith(".md")) return { kind: "ignored" };
       return { kind: "role", name: name.slice(0, -".md".length) };
+    case "errors":
+      return path === at.patterns ? { kind: "patterns" } : otherName(name);
     case "metrics":
       return { kind: "output" };
   }
@@ -73,6 +76,7 @@ export function isTextDrop(name: string): boolean {
 
 export const at = {
   config: "config.yaml",
+  patterns: "errors/patterns.json",
   marker: (session: SessionId) => `${MARKER}${session}`,
   sessionFile: (session: SessionId) => `${session}/workflow-session.json`,
   task: (session: SessionId, id: TaskId) => `${session}/.task/${id}.json`,

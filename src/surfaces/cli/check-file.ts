@@ -8,7 +8,7 @@ import { plain } from "../../model/plain.ts";
 import { RUNNERS } from "../../model/role.ts";
 import type { Task, TaskDrop } from "../../model/task.ts";
 import { problem, type Problem } from "../../problems.ts";
-import { checkSession, checkTaskDrop } from "../../store/check.ts";
+import { checkPatterns, checkSession, checkTaskDrop } from "../../store/check.ts";
 import { readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
 import { isTextDrop, WORKSPACE, type Place } from "../../store/paths.ts";
@@ -33,6 +33,11 @@ export function checkFile(content: Buffer, place: Place, among: Among | null): P
     }
     case "session-file":
       return checkSessionFile(content, place.session);
+    case "patterns": {
+      const parsed = parseJson(content);
+      const checked = "ok" in parsed ? checkPatterns(parsed.ok) : parsed;
+      return "ok" in parsed && "problems" in checked ? locate(parsed.text, checked.problems) : problemsOf(parsed);
+    }
     case "task":
       return checkTask(content, { session: place.session, id: place.id }, among);
     case "inbox":

@@ -225,7 +225,7 @@ function filesOf(folder: string, session: string, tasks: TasksOnDisk): Wrong[] {
 function workspaceFiles({ folder }: Workspace): Wrong[] {
   const inbox = entriesOf(`${folder}/inbox`).filter((entry) => entry.name.endsWith(".json") && !entry.isFile());
   return [
-    ...["", "inbox/", "agents/"].flatMap((name) => reports(folder, name)).map(reported),
+    ...["", "inbox/", "agents/", "errors/"].flatMap((name) => reports(folder, name)).map(reported),
     ...inbox.map(({ name }) => irregular(`inbox/${name}`)),
   ];
 }

@@ -1,7 +1,10 @@
 /** `cox start`: the daemon, here or detached. */
 import { done, refused, type Command, type Exit } from "./command.ts";
+import type { Context, Workspace } from "./context.ts";
 import { daemonOf } from "./daemon-state.ts";
 import { detached, FOLLOW } from "./detached.ts";
+
+type Here = Context & { workspace: Workspace };
 
 export const command: Command = {
   where: "workspace",

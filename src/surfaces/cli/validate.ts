@@ -106,13 +106,13 @@ function realDir(path: string): string {
 
 /** Every file of the workspace that a person may have written. */
 function* filesOf(folder: string): Generator<[string, Place]> {
-  const folders = ["", "inbox/", "agents/"];
+  const folders = ["", "inbox/", "agents/", "errors/"];
   for (const { session_id } of readSessions(folder).sessions)
     folders.push(...["", ".task/", "responses/"].map((name) => `${session_id}/${name}`));
   for (const inside of folders) {
     for (const { name } of entriesOf(join(folder, inside))) {
       const place = placeOf(`${inside}${name}`);
-      if (["config", "session-file", "task", "inbox", "role", "response"].includes(place.kind))
+      if (["config", "session-file", "task", "inbox", "role", "response", "patterns"].includes(place.kind))
         yield [`${inside}${name}`, place];
     }
   }
