@@ -39,6 +39,12 @@ export const COMMANDS: readonly Entry[] = [
   { name: "list", group: LOOK, summary: "list tasks", load: () => import("./list.ts") },
   { name: "show", group: LOOK, summary: "show all about one task", load: () => import("./show.ts") },
   { name: "logs", group: LOOK, summary: "what agents and the daemon say", load: () => import("./logs.ts") },
+  {
+    name: "errors",
+    group: LOOK,
+    summary: "failures learned over time, and what helps",
+    load: () => import("./errors.ts"),
+  },
   { name: "log", group: LOOK, summary: "what happened: the ledger", load: () => import("./log.ts") },
 
   { name: "retry", group: STEER, summary: "run a task again, or at once", load: () => import("./retry.ts") },
