@@ -157,10 +157,12 @@ export const ConfigSchema = Type.Object(
     ),
     retention: Type.Object(
       {
-        completed: duration("7d", "How long completed sessions are kept on disk."),
-        failed: duration("30d", "How long others are kept."),
+        completed: duration("7d", "How long completed sessions stay on disk after their last change."),
+        failed: duration("30d", "The same for sessions that are not active, with tasks that failed."),
+        outputs: duration("30d", "How long logs, conversations and left-over folders of runs are kept."),
+        warn_mb: integer(2048, 1, "Warn when .run/ or metrics/ is larger than this, in MB."),
       },
-      { description: "What cox clean removes; the ledger keeps everything." },
+      { description: "What leaves the disk, daily and by cox clean; the ledger keeps everything." },
     ),
     notify: Type.Object(
       {

@@ -113,6 +113,7 @@ async function sort(foreign: Foreign, workspace: Workspace, both: Both): Promise
     case "other":
     case "config":
     case "role":
+    case "patterns":
       return void foreign.files.push(both);
   }
 }

@@ -5,7 +5,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Event } from "../machine/event.ts";
-import { appendMetrics } from "../history/metrics.ts";
 import { apply, decide, type Decision } from "../machine/machine.ts";
 import type { RunId, SessionId } from "../model/ids.ts";
 import { instant, parseDuration, toMs } from "../model/time.ts";
@@ -14,13 +13,14 @@ import { unreachable } from "../model/unreachable.ts";
 import { at } from "../store/paths.ts";
 import type { Found } from "../store/scan.ts";
 import { headCommit } from "../ledger/head.ts";
+import { afterwards } from "./afterwards.ts";
 import { Agents } from "./agents.ts";
 import { Alarm } from "./alarm.ts";
 import { Capacity, dayOf } from "./capacity.ts";
-import { subjectOf } from "./entries.ts";
+import { subjectOf } from "../ledger/entries.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
-import { metricsOf } from "./measure.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { giveBackMemory } from "./memory.ts";
 import { Notices } from "./notices.ts";
 import { Merging } from "./merging.ts";
@@ -30,7 +30,6 @@ import { apart, joined } from "./obstructed.ts";
 import { setAside } from "./observed-session-files.ts";
 import { Pages, type Page } from "./pages.ts";
 import { lossOf, lossOfTasks } from "./loss.ts";
-import { writePages } from "./record.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
@@ -57,6 +56,7 @@ export class Loop {
   private readonly pages: Pages;
   private readonly notices = new Notices();
   private readonly capacity = new Capacity();
+  private readonly housekeeping: Housekeeping;
   private readonly events: Event[] = [];
   /** What was seen, and not recorded since its files changed faster than they could be read. */
   private unrecorded: Observation | undefined;
@@ -82,6 +82,7 @@ export class Loop {
     this.agents = new Agents(workspace, (event) => this.tell(event));
     this.observer = new Observer(workspace);
     this.pages = new Pages(workspace);
+    this.housekeeping = new Housekeeping(workspace);
     this.recording = new Recording(workspace, {
       isLost: () => this.noticesLoss(),
       isToldToStop: () => this.toldToStop(),
@@ -228,6 +229,9 @@ export class Loop {
     observed = await this.insist(() => joined(earlier, observed, workspace.scanner));
     failpoint("observed");
     observed.events.push(...this.events.splice(0));
+    // The first look brings news of its own.
+    const cleans = !starting && !workspace.state.draining && this.housekeeping.isDue(now);
+    if (cleans) observed.events.push(...(await this.insist(() => this.housekeeping.look(now))));
     await this.reloadIfAsked(observed);
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId, day: dayOf(now) };
     workspace.policy.concurrency = this.capacity.now(workspace.config, workspace.state.runs.size);
@@ -280,9 +284,10 @@ export class Loop {
       failpoint("recorded");
       await this.act(decision);
       failpoint("acted");
-      this.trailing = this.afterwards(this.trailing, events, pages);
+      this.trailing = this.trailing.then(() => afterwards(workspace, this.agents, { events, pages }));
       break;
     }
+    if (cleans) await this.housekeeping.finish(now);
     await this.reports(now);
   }
 
@@ -306,28 +311,6 @@ export class Loop {
     }
   }
 
-  /** What nobody waits for: pages that people read, and folders of attempts that are on record. */
-  private async afterwards(before: Promise<void>, events: readonly Event[], pages: readonly Page[]): Promise<void> {
-    await before;
-    if (!this.workspace.tenure.holds()) return;
-    try {
-      await writePages(this.workspace, pages);
-    } catch (error) {
-      this.workspace.log.say("warn", `the views could not be written: ${(error as Error).message}`);
-    }
-    failpoint("pages-written");
-    const { folder, state, log } = this.workspace;
-    await appendMetrics(folder, metricsOf(events, state, instant(Date.now()))).catch((error: Error) =>
-      log.say("warn", `the metrics could not be written: ${error.message}`),
-    );
-    for (const event of events) {
-      if (event.type !== "ended") continue;
-      failpoint("before-forget");
-      await this.agents.forget(event.runId);
-      failpoint("forgotten");
-    }
-  }
-
   private async perform(effect: Effect): Promise<void> {
     switch (effect.do) {
       case "start-agent":
@@ -342,6 +325,12 @@ export class Loop {
         // Done already, with the files of the decision.
         this.observer.forgetMarkers();
         return this.hint(at.marker(effect.session));
+      case "put-away":
+        // No page of it is to be written any more.
+        await this.trailing;
+        return this.housekeeping
+          .putAway(effect.session)
+          .catch((error: Error) => this.workspace.log.say("warn", `${effect.session} stays on disk: ${error.message}`));
       case "wake":
         this.wakeAt = Math.min(this.wakeAt, toMs(effect.at));
         return;

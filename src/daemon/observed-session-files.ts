@@ -36,7 +36,11 @@ export async function foundSessionFile(
     // The folder may have been announced a moment ago, with nothing in its file.
     const isSame = (event: Event) => event.type === "session-found" && event.file.session_id === session;
     const place = seen.events.findIndex(isSame);
-    const event: Event = { type: "session-found", file: { ...checked.ok, status: "paused" }, by: "person" };
+    const event: Event = {
+      type: "session-found",
+      file: { ...checked.ok, status: checked.ok.status === "completed" ? "completed" : "paused" },
+      by: "person",
+    };
     if (place === -1) seen.events.push(event);
     else seen.events[place] = event;
     return;

@@ -18,7 +18,7 @@ import { syncFolder, writeFiles, type FileWrite } from "../store/files.ts";
 import { formatJson, parseJson } from "../store/json-file.ts";
 import { at } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
-import { entryOf } from "./entries.ts";
+import { entryOf } from "../ledger/entries.ts";
 import { failpoint } from "./failpoint.ts";
 import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
@@ -153,7 +153,8 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
     if (transition.of === "task" || transition.of === "task-edit") {
       changes.push(...(await taskFiles(workspace, batch, transition, put)));
     } else if (transition.of !== "workspace") {
-      changes.push(...sessionFiles(workspace, transition.session, transition.after, put));
+      const files = transition.of === "session" && transition.to === "archived" ? await workspace.ledger.files() : null;
+      changes.push(...(files ? allOf(transition.session, files) : sessionFiles(workspace, transition, put)));
     }
     const facts = { at: batch.at, codeCommit: batch.codeCommit, ...noteOf(workspace, transition) };
     plan.entries.push({ ...entryOf(transition, facts), changes });
@@ -238,8 +239,7 @@ function namesake(
 
 function sessionFiles(
   workspace: Workspace,
-  session: SessionId,
-  after: Extract<Transition, { of: "session" }>["after"],
+  { session, after }: Pick<Extract<Transition, { of: "session" }>, "session" | "after">,
   put: (path: string, content: string) => LedgerEntry["changes"][number],
 ): LedgerEntry["changes"] {
   const path = at.sessionFile(session);
@@ -250,6 +250,13 @@ function sessionFiles(
       .map((known) => ({ path: known, content: null }));
   }
   return [put(path, formatJson(after, textOnDisk(workspace, path)))];
+}
+
+/** Of a session that leaves, its tasks' files go with their own transitions. */
+function allOf(session: SessionId, recorded: ReadonlyMap<string, string>): LedgerEntry["changes"] {
+  return [...recorded.keys()]
+    .filter((path) => path.startsWith(`${session}/`) && !isTaskFile(path))
+    .map((path) => ({ path, content: null }));
 }
 
 /** Nothing where the file says it already: a person's own form is left alone. */

@@ -17,7 +17,7 @@ import { syncFolder, writeFiles, type FileWrite } from "../store/files.ts";
 import { formatJson } from "../store/json-file.ts";
 import { at, placeOf, RUN } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
-import { entryOf } from "./entries.ts";
+import { entryOf } from "../ledger/entries.ts";
 import { failpoint } from "./failpoint.ts";
 import { readForeign } from "./foreign.ts";
 import { planMerge, type MergeFacts, type MergePlan } from "./merge-plan.ts";

@@ -18,6 +18,8 @@ export type Event =
   | { type: "trust-changed"; session: SessionId; id: TaskId; trusted: boolean }
   | { type: "session-found"; file: SessionFile; by: Actor }
   | { type: "session-edited"; file: SessionFile; fields: string[]; by: Actor }
+  /** All its files are on record as they are, and none was changed since then. */
+  | { type: "session-idle"; session: SessionId; since: Instant }
   | { type: "session-gone"; session: SessionId; by: Actor }
   /** The marker files that exist, newest first. */
   | { type: "markers"; present: SessionId[] }

@@ -14,6 +14,7 @@ import { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { patternsEdited } from "./patterns.ts";
 import type { Lent, Policy } from "./policy.ts";
+import { sessionIdle } from "./retention.ts";
 import { schedule } from "./schedule.ts";
 import { deriveSessions, followMarkers, sessionEdited, sessionFound, sessionGone } from "./sessions.ts";
 import { ended } from "./settle.ts";
@@ -51,6 +52,8 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
       return sessionEdited(draft, event, policy);
     case "session-gone":
       return sessionGone(draft, event);
+    case "session-idle":
+      return sessionIdle(draft, event, policy, lent);
     case "markers":
       return followMarkers(draft, event.present, policy);
     case "ended":

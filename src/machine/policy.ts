@@ -12,6 +12,8 @@ export interface Policy {
   maxActiveSessions: number;
   retry: { attempts: number; base: number; rateLimit: number; usageMargin: number; verifyRounds: number };
   breaker: { failures: number; window: number; open: number };
+  /** How long sessions stay on disk. */
+  retention: { completed: number; failed: number };
   roles: ReadonlyMap<string, Role>;
   model: string | null;
   /** Role that tries what another one has given up. */
@@ -56,6 +58,7 @@ export function policyOf(config: Config, roles: ReadonlyMap<string, Role>): Poli
       verifyRounds: config.retry.verify_rounds,
     },
     breaker: { failures: config.breaker.failures, window: ms(config.breaker.window), open: ms(config.breaker.open) },
+    retention: { completed: ms(config.retention.completed), failed: ms(config.retention.failed) },
     roles,
     model: config.agent.model,
     fallbackAgent: config.agent.fallback_agent,

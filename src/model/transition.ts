@@ -22,6 +22,8 @@ export type Transition =
       after: Task | null;
       /** Other tasks whose files change with it (a parent's list of subtasks). */
       also?: Task[];
+      /** Why, where the task itself does not say. */
+      reason?: string;
       attempt?: number;
       facts?: Partial<AttemptFacts>;
     }
@@ -30,8 +32,10 @@ export type Transition =
       of: "session";
       session: SessionId;
       from: SessionStatus | "new";
-      to: SessionStatus | "deleted";
+      /** `archived`: it has left the disk by the rules of retention; nobody deleted it. */
+      to: SessionStatus | "deleted" | "archived";
       by: Actor;
+      reason?: string;
       after: SessionFile | null;
     }
   | { of: "session-edit"; session: SessionId; by: Actor; fields: string[]; after: SessionFile }
@@ -88,6 +92,8 @@ export type Effect =
   | { do: "stop-agent"; session: SessionId; id: TaskId; attempt: number; runId: RunId; why: StopReason }
   | { do: "touch-marker"; session: SessionId }
   | { do: "remove-marker"; session: SessionId }
+  /** The session's folder leaves the disk. */
+  | { do: "put-away"; session: SessionId }
   | { do: "wake"; at: Instant };
 
 /** Whether a change becomes a commit. */

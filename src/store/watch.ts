@@ -1,6 +1,7 @@
 /** Hints of what may have changed, by chokidar. Events get lost: a rescan is what counts. */
 import { relative, sep } from "node:path";
 import { watch, type FSWatcher } from "chokidar";
+import { REQUEST } from "./cleaned.ts";
 import { RUN, SYNC_REQUESTS } from "./paths.ts";
 
 export interface Watch {
@@ -21,7 +22,10 @@ export function watchWorkspace(workspace: string, hint: (path: string) => void, 
     ignored: (path) => {
       const name = inside(path);
       return (
-        (name.startsWith(`${RUN}/`) && name !== `${RUN}/trust.json` && !`${name}/`.startsWith(`${SYNC_REQUESTS}/`)) ||
+        (name.startsWith(`${RUN}/`) &&
+          name !== `${RUN}/trust.json` &&
+          name !== REQUEST &&
+          !`${name}/`.startsWith(`${SYNC_REQUESTS}/`)) ||
         /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name)
       );
     },

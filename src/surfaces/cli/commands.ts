@@ -63,6 +63,12 @@ export const COMMANDS: readonly Entry[] = [
   { name: "validate", group: MEND, summary: "check files, with line and column", load: () => import("./validate.ts") },
   { name: "verify", group: MEND, summary: "check that the ledger is whole", load: () => import("./verify.ts") },
   {
+    name: "clean",
+    group: MEND,
+    summary: "take off the disk what was kept for long enough",
+    load: () => import("./clean.ts"),
+  },
+  {
     name: "restore",
     group: MEND,
     summary: "bring .workflow/ back from the ledger",

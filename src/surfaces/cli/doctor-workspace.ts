@@ -7,11 +7,13 @@ import { problemLine } from "../../problems.ts";
 import { checkSession, checkTaskDrop } from "../../store/check.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
 import { at, RUN } from "../../store/paths.ts";
+import { sizesOf } from "../../store/outworn.ts";
 import { readRegular, Scanner, type Found } from "../../store/scan.ts";
 import { bad, ok, some, warn, type Finding } from "./doctor-finding.ts";
 import type { Workspace } from "./context.ts";
 import { settingsOf, UNTRUSTED_SETTINGS } from "./settings.ts";
 import { isObject } from "./tasks-on-disk.ts";
+import { bytesText } from "./text.ts";
 
 export function configOf(workspace: Workspace, env: NodeJS.ProcessEnv): { config: Config; findings: Finding[] } {
   const { config, file, problems } = settingsOf(workspace, env);
@@ -55,6 +57,19 @@ export function leftoverFinding(folder: string): Finding | undefined {
     ...warn("leftovers", `${names.length} unfinished files in ${join(".workflow", RUN, "tmp")}.`, "cox doctor --fix"),
     repair,
   };
+}
+
+export function sizeFindings(folder: string, warnMb: number): Finding[] {
+  const { run_bytes, metrics_bytes, too_large } = sizesOf(folder, warnMb);
+  if (too_large.length === 0)
+    return [ok("size", `.run has ${bytesText(run_bytes)}, metrics ${bytesText(metrics_bytes)}`)];
+  return too_large.map(({ folder: which, bytes, limit_bytes }) =>
+    warn(
+      "size",
+      `.workflow/${which} has ${bytesText(bytes)}, more than ${bytesText(limit_bytes)} (retention.warn_mb).`,
+      "cox clean --dry-run says what may leave; retention.* says when",
+    ),
+  );
 }
 
 /** Roles that ask for bypassPermissions, and the settings if they do. */

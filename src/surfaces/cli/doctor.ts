@@ -10,7 +10,7 @@ import { bad, linesOf, ok, warn, type Finding } from "./doctor-finding.ts";
 import { excludeFinding, gitFinding, ledgerFindings, repositoryOf, trackedFinding } from "./doctor-git.ts";
 import { fileSystemFinding, nodeFinding, watchFinding } from "./doctor-system.ts";
 import { needsClaude } from "./needs-claude.ts";
-import { bypassing, configOf, filesOf, leftoverFinding } from "./doctor-workspace.ts";
+import { bypassing, configOf, filesOf, leftoverFinding, sizeFindings } from "./doctor-workspace.ts";
 
 export const command: Command = {
   where: "anywhere",
@@ -78,6 +78,7 @@ async function examine(context: Context): Promise<Finding[]> {
   add(daemonFinding(daemon), fileSystemFinding(folder), watchFinding(files.watched));
   add(...files.findings, daemon.up ? undefined : leftoverFinding(folder));
   add(trackedFinding(workspace), ...(await ledgerFindings(folder, environment, daemon.up)));
+  add(...sizeFindings(folder, config.retention.warn_mb));
   if (config.isolation === "worktree") {
     add(
       warn(

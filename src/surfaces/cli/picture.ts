@@ -3,14 +3,14 @@ import { whatIsWrong, whyItWaits, type Surroundings } from "../../views/waiting.
 import type { SessionFile } from "../../model/session.ts";
 import { stateOf, type Task } from "../../model/task.ts";
 import { isInstant, toMs } from "../../model/time.ts";
-import { at } from "../../store/paths.ts";
+import { at, RUN } from "../../store/paths.ts";
 import type { Workspace } from "./context.ts";
 import { daemonOf } from "./daemon-state.ts";
 import { mayTrack } from "./git-index.ts";
 import { readObject, runningOf, type Running } from "./running.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { containers, entriesOf, isObject, readTasks, type TaskOnDisk, type TasksOnDisk } from "./tasks-on-disk.ts";
-import { unmarked } from "./text.ts";
+import { bytesText, unmarked } from "./text.ts";
 
 export interface Picture {
   daemon: { up: boolean; pid: number | null; since: string | null; version: string | null };
@@ -87,7 +87,7 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
     services(picture, readObject(`${folder}/${at.checkpoint(session.session_id)}`), now);
     picture.problems.push(...filesOf(folder, session.session_id, tasks));
   }
-  picture.problems.push(...workspaceFiles(workspace));
+  picture.problems.push(...workspaceFiles(workspace), ...tooLarge(folder));
   if (mayTrack(workspace)) {
     const { howToTrust, untrustedFiles } = await import("./trusted.ts");
     for (const path of untrustedFiles(workspace)) {
@@ -211,6 +211,16 @@ function services(picture: Picture, checkpoint: Record<string, unknown>, now: nu
     if (breaker["state"] === "open" && ahead(breaker["until"])) picture.breakers.push({ key, until: breaker["until"] });
     if (breaker["state"] === "half-open") picture.breakers.push({ key, until: null });
   }
+}
+
+/** As the last cleaning saw it. */
+function tooLarge(folder: string): Wrong[] {
+  const { too_large: found } = readObject(`${folder}/${RUN}/cleaned.json`);
+  return (Array.isArray(found) ? found : []).filter(isObject).map((each) => ({
+    about: "file",
+    what: `.workflow/${String(each["folder"])} has ${bytesText(Number(each["bytes"]))}, more than ${bytesText(Number(each["limit_bytes"]))}`,
+    mend: "cox clean --dry-run says what may leave; retention.* says when (or raise retention.warn_mb)",
+  }));
 }
 
 function filesOf(folder: string, session: string, tasks: TasksOnDisk): Wrong[] {

@@ -3,7 +3,7 @@ import { git } from "../../ledger/git.ts";
 import { whyUnreadable } from "../../ledger/unreadable.ts";
 import type { SessionId } from "../../model/ids.ts";
 import { instant, isInstant, parseDuration, toMs, type Instant } from "../../model/time.ts";
-import { WORKSPACE } from "../../store/paths.ts";
+import { at, WORKSPACE } from "../../store/paths.ts";
 import type { Trouble } from "./command.ts";
 import { unreadable } from "./ledger-checks.ts";
 import { commitIn } from "./ledger-commit.ts";
@@ -50,6 +50,19 @@ export async function lastWith(
   const args = ["log", "-1", "--format=%H", "--diff-filter=AM", commit, "--", `${WORKSPACE}/${session}/`];
   const found = await git(args, { cwd: commonDir, gitDir: commonDir });
   return found.stdout.toString().trim() || null;
+}
+
+/** Where a session was last that has left the disk by the rules of retention; else the commit as given. */
+export async function beforeArchiving(
+  repository: LedgerPlace["repository"],
+  { ref, commit, session }: { ref: string; commit: string; session: SessionId },
+): Promise<{ ref: string; commit: string }> {
+  const { commonDir } = repository;
+  const file = `${WORKSPACE}/${at.sessionFile(session)}`;
+  const args = ["log", "-1", "--name-status", "--format=%s", commit, "--", file];
+  const last = (await git(args, { cwd: commonDir, gitDir: commonDir })).stdout.toString();
+  if (!/^WFS-\S+: \S+ -> archived\n+D\t/.test(last)) return { ref, commit };
+  return { ref, commit: (await lastWith(repository, { commit, session })) ?? commit };
 }
 
 async function lastBy({ commonDir }: LedgerPlace["repository"], newest: string, by: Instant): Promise<string | null> {

@@ -11,7 +11,7 @@ import { RUN, WORKSPACE } from "../../store/paths.ts";
 import { done, refused, type Command, type Input, type Outcome, type Trouble } from "./command.ts";
 import { notAFolder, type Context } from "./context.ts";
 import { findLedger, recordedFiles, type LedgerPlace } from "./ledger-place.ts";
-import { commitFor, lastWith } from "./restore-commit.ts";
+import { beforeArchiving, commitFor, lastWith } from "./restore-commit.ts";
 import { copiesFor, type Copies } from "./restore-copies.ts";
 import { deriveFacts } from "./restore-facts.ts";
 import { bringBack, type BroughtBack } from "./restore-files.ts";
@@ -56,11 +56,16 @@ async function run(input: Input, context: Context): Promise<Outcome> {
   }
   const commit = await commitFor(found.ok, { at: input.text("at"), ref: input.text("ref") });
   if ("trouble" in commit) return refused(commit.trouble);
-  const chosen = await chosenFrom(repository, commit.ok.commit, sessionNamed(input.text("session")));
+  const session = sessionNamed(input.text("session"));
+  const from =
+    session !== undefined && input.text("at") === undefined
+      ? await beforeArchiving(repository, { ...commit.ok, session })
+      : commit.ok;
+  const chosen = await chosenFrom(repository, from.commit, session);
   if ("trouble" in chosen) return refused(chosen.trouble);
   const { only, sessions } = chosen.ok;
   if (to !== undefined) {
-    return restoreTo({ repository, ...commit.ok, only, folder: resolve(context.dir, to), force: input.flag("force") });
+    return restoreTo({ repository, ...from, only, folder: resolve(context.dir, to), force: input.flag("force") });
   }
 
   const folder = join(repository.root, WORKSPACE);
@@ -93,7 +98,7 @@ async function run(input: Input, context: Context): Promise<Outcome> {
         : { ok: new Map<SessionId, SessionId>() };
     if ("trouble" in copies) return refused(copies.trouble);
     await ensureExclude(repository.commonDir);
-    const brought = await bringBack({ repository, folder, ...commit.ok, force, only, copies: copies.ok });
+    const brought = await bringBack({ repository, folder, ...from, force, only, copies: copies.ok });
     await makeFolders(folder);
     const { tip } = found.ok;
     const newest = async (path: string) =>
@@ -105,7 +110,7 @@ async function run(input: Input, context: Context): Promise<Outcome> {
     await deriveFacts(folder, touched);
     await rebuildViews(folder, touched);
     return outcomeOf(brought, stood, {
-      newest: commit.ok.commit === found.ok.tip || copies.ok.size > 0,
+      newest: from.commit === found.ok.tip || copies.ok.size > 0,
       copies: copies.ok,
     });
   } finally {

@@ -1,5 +1,5 @@
 /** Transitions as ledger commits: subject and trailers. SPEC section 7. */
-import type { LedgerEntry } from "../ledger/ledger.ts";
+import type { LedgerEntry } from "./ledger.ts";
 import type { Transition } from "../model/transition.ts";
 import type { Instant } from "../model/time.ts";
 import { unreachable } from "../model/unreachable.ts";
@@ -50,7 +50,7 @@ function trailersOf(transition: Transition, facts: EntryFacts): [string, string]
   }
   if (transition.of === "task") {
     trailers.push(
-      ["Cox-Reason", transition.after?.execution.reason],
+      ["Cox-Reason", transition.reason ?? transition.after?.execution.reason],
       ["Cox-Attempt", transition.attempt],
       ["Cox-Actor", transition.by],
       ["Cox-Model", transition.facts?.model],
@@ -60,6 +60,7 @@ function trailersOf(transition: Transition, facts: EntryFacts): [string, string]
       ["Cox-Note", transition.attempt === undefined ? null : facts.note],
     );
   } else {
+    if (transition.of === "session") trailers.push(["Cox-Reason", transition.reason]);
     trailers.push(["Cox-Actor", transition.by]);
   }
   return trailers.flatMap(([key, value]): [string, string][] =>
