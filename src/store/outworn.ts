@@ -22,7 +22,9 @@ export function outworn(workspace: string, { before, runs }: { before: number; r
   const conversations = namesIn(workspace)
     .filter(isSessionId)
     .flatMap((session) => [...files(`${session}/messages`), ...files(`${session}/.chat`)]);
-  return [...files(`${RUN}/log`), ...files(ARCHIVED), ...conversations, ...folders(workspace, before, runs)];
+  // A daemon in the background holds this one open.
+  const logs = files(`${RUN}/log`).filter(({ path }) => !path.endsWith("/daemon.out"));
+  return [...logs, ...files(ARCHIVED), ...conversations, ...folders(workspace, before, runs)];
 }
 
 export async function discard(workspace: string, what: readonly Outworn[]): Promise<void> {

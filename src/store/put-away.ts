@@ -5,6 +5,7 @@ import { mkdir, rename, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { SessionId } from "../model/ids.ts";
 import { instant, type Instant } from "../model/time.ts";
+import { missing } from "./files.ts";
 import { at, placeOf, RUN } from "./paths.ts";
 import { readRegular } from "./scan.ts";
 
@@ -83,13 +84,14 @@ export async function removeEmpty(folder: string): Promise<void> {
   await rmdir(folder).catch(() => {}); // there is something in it, or it is gone
 }
 
-/** Every file below the folder, and as which path it counts. */
+/** Every file below the folder, and as which path it counts. Throws where that cannot be told: no folder is empty by that. */
 export function* filesIn(folder: string, as: string): Generator<{ path: string; full: string }> {
   let entries;
   try {
     entries = readdirSync(folder, { withFileTypes: true });
-  } catch {
-    return;
+  } catch (error) {
+    if (missing(error)) return;
+    throw error;
   }
   for (const entry of entries) {
     const [path, full] = [`${as}/${entry.name}`, join(folder, entry.name)];

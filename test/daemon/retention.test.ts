@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, test, type TestContext } from "node:test";
 import type { Cleaned } from "../../src/store/cleaned.ts";
 import { assertWhole } from "../support/survival.ts";
 import { SESSION, workshop, type Workshop } from "../support/workshop.ts";
@@ -32,6 +32,13 @@ async function completedSession(shop: Workshop): Promise<void> {
   await shop.until("its pages are as they are recorded", () => shop.has(`${OLD}/.summaries/IMPL-1-summary.md`));
 }
 
+/** A workspace whose daemon has done its cleaning of the day. */
+async function opened(t: TestContext, env: Record<string, string> = {}): Promise<Workshop> {
+  const shop = await workshop(t, { env });
+  await shop.until("it has looked today", () => shop.has(".run/cleaned.json"));
+  return shop;
+}
+
 async function cleaned(shop: Workshop): Promise<Cleaned> {
   shop.touch(".run/clean");
   await shop.until("it is cleaned", () => !shop.has(".run/clean"));
@@ -40,7 +47,7 @@ async function cleaned(shop: Workshop): Promise<Cleaned> {
 
 describe("a daemon that is asked to clean", { concurrency: 2 }, () => {
   test("takes a session off the disk whose time is over, and says in the ledger that nobody deleted it", async (t) => {
-    const shop = await workshop(t);
+    const shop = await opened(t);
     await completedSession(shop);
     shop.drop(`${OLD}/messages/impl-1-a1.jsonl`, "{}\n");
     age(shop.at(OLD), 6);
@@ -73,7 +80,7 @@ describe("a daemon that is asked to clean", { concurrency: 2 }, () => {
   });
 
   test("keeps a session in which anything is not in the ledger as it is", async (t) => {
-    const shop = await workshop(t);
+    const shop = await opened(t);
     await completedSession(shop);
     writeFileSync(shop.at(OLD, ".draft"), "not for anybody yet");
     age(shop.at(OLD), 8);
@@ -85,7 +92,7 @@ describe("a daemon that is asked to clean", { concurrency: 2 }, () => {
   });
 
   test("never touches the active session, nor one with open work", async (t) => {
-    const shop = await workshop(t);
+    const shop = await opened(t);
     shop.command("impl-1", "true");
     await shop.becomes("impl-1", "completed");
     shop.drop("WFS-later/.task/impl-1.json", { title: "some day", agent: "human" });
@@ -96,7 +103,7 @@ describe("a daemon that is asked to clean", { concurrency: 2 }, () => {
   });
 
   test("removes logs, conversations and left-over folders of runs after thirty days, not those at work", async (t) => {
-    const shop = await workshop(t);
+    const shop = await opened(t);
     shop.command("impl-1", shop.waits());
     await shop.becomes("impl-1", "active");
     const [run = ""] = readdirSync(shop.at(".run/attempts"));
@@ -123,10 +130,9 @@ describe("a daemon that is asked to clean", { concurrency: 2 }, () => {
   });
 
   test("does so by itself, once a day", async (t) => {
-    const shop = await workshop(t);
+    const shop = await opened(t);
     await completedSession(shop);
     age(shop.at(OLD), 8);
-    await shop.until("it has looked today", () => shop.has(".run/cleaned.json"));
     await shop.stays("not again today", () => shop.has(OLD), 300);
     await shop.stop();
     const yesterday = JSON.parse(shop.read(".run/cleaned.json")) as Cleaned;
@@ -140,7 +146,7 @@ describe("a daemon that is asked to clean", { concurrency: 2 }, () => {
   for (const failpoint of ["recorded", "acted"]) {
     test(`loses nothing when it is killed in the middle (${failpoint})`, async (t) => {
       const env: Record<string, string> = {};
-      const shop = await workshop(t, { env });
+      const shop = await opened(t, env);
       await completedSession(shop);
       await shop.stop();
       age(shop.at(OLD), 8);

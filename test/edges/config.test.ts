@@ -47,7 +47,7 @@ test("the defaults are these", () => {
     retry: { attempts: 4, base: "2s", rate_limit: "60s", usage_margin: "2m", verify_rounds: 3 },
     breaker: { failures: 3, window: "5m", open: "60s" },
     budget: { task_usd: null, session_usd: null, day_usd: null },
-    retention: { completed: "7d", failed: "30d" },
+    retention: { completed: "7d", failed: "30d", outputs: "30d", warn_mb: 2048 },
     notify: { level: "major_events" },
     trust_project_settings: false,
   });

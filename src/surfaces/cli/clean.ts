@@ -95,7 +95,9 @@ function outcomeOf(cleaned: Cleaned, dry_run: boolean): Outcome {
   }
   for (const { session, unrecorded } of kept) {
     const more = unrecorded.length > 3 ? ` and ${unrecorded.length - 3} more` : "";
-    lines.push(`${session} stays: not in the ledger as it is: ${unrecorded.slice(0, 3).join(", ")}${more}`);
+    lines.push(
+      `${session} stays: not in the ledger as it is: ${unrecorded.slice(0, 3).join(", ")}${more} (cox start records what can be)`,
+    );
   }
   for (const { folder, bytes: size, limit_bytes } of cleaned.too_large)
     lines.push(`.workflow/${folder} has ${bytesText(size)}, more than ${bytesText(limit_bytes)} (retention.warn_mb)`);
