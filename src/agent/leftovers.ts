@@ -7,6 +7,7 @@ import { sweep } from "./stop-run.ts";
 
 const TOGETHER_MS = 200;
 const LOOKS = 2;
+const MOST_FAILURES = 5;
 
 interface Listener {
   /** All that a look saw. */
@@ -22,6 +23,7 @@ export class Leftovers {
   private readonly tell: Listener;
   private timer: NodeJS.Timeout | undefined;
   private looking: Promise<void> | undefined;
+  private failures = 0;
 
   constructor(tell: Listener) {
     this.tell = tell;
@@ -35,7 +37,8 @@ export class Leftovers {
   /** Looks for all that is still expected, now. */
   async finish(): Promise<void> {
     clearTimeout(this.timer);
-    while (this.runs.size > 0 || this.looking) {
+    // Where nobody can look, the next start does: the runs' folders are still there.
+    for (const { failures } = this; (this.runs.size > 0 || this.looking) && this.failures < failures + MOST_FAILURES;) {
       this.start();
       await this.looking;
       clearTimeout(this.timer);
@@ -44,7 +47,10 @@ export class Leftovers {
 
   private start(): void {
     this.timer = undefined;
-    this.looking ??= this.look().finally(() => {
+    if (this.looking) return;
+    // Too many open files, say: it is looked again.
+    const looked = this.look().catch(() => void this.failures++);
+    this.looking = looked.finally(() => {
       this.looking = undefined;
       if (this.runs.size > 0) this.timer ??= setTimeout(() => this.start(), TOGETHER_MS);
     });

@@ -28,7 +28,7 @@ import { merged, type Observation } from "./observation.ts";
 import { Observer } from "./observe.ts";
 import { apart, joined } from "./obstructed.ts";
 import { setAside } from "./observed-session-files.ts";
-import { Pages, type Page } from "./pages.ts";
+import { Pages } from "./pages.ts";
 import { lossOf, lossOfTasks } from "./loss.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadConfig, reloadRoles } from "./settings.ts";
