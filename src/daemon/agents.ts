@@ -20,11 +20,10 @@ import type { Failure } from "../model/failure.ts";
 import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
 import type { RunnerKind } from "../model/role.ts";
 import { formatDuration, parseDuration, toMs } from "../model/time.ts";
-import { NOTHING } from "../model/spent.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
-import { describe, requestFor, responseOf, type Live } from "./live.ts";
+import { describe, newsOf, requestFor, responseOf, type Live } from "./live.ts";
 import { keepTranscript } from "./transcripts.ts";
 import { look, watchSilence } from "./vigil.ts";
 import type { Workspace } from "./workspace.ts";
@@ -302,26 +301,14 @@ export class Agents {
     live.timers.push(setTimeout(() => void stop("timeout"), Math.min(left, 2 ** 31 - 1)));
     live.timers.push(setInterval(() => void look(live, stop).then(() => this.tellProgress(live)), FOLLOW_MS));
     const silence = () => parseDuration(this.workspace.config.agent.silence) ?? 0;
-    live.timers.push(watchSilence(live, silence, { warn: (ms) => this.sayQuiet(run, ms, silence()), stop }));
+    live.timers.push(watchSilence(live, silence, { warn: (text) => this.workspace.log.say("warn", text), stop }));
     live.process = process;
     void process.ended.then(() => this.ended(live));
   }
 
-  private sayQuiet({ session, id, attempt }: Run, silentMs: number, limitMs: number): void {
-    const name = `${session} ${attemptName(id, attempt)}`;
-    const text = `${name} has written nothing and used no CPU for ${formatDuration(silentMs)}: it is stopped after ${formatDuration(limitMs)}`;
-    this.workspace.log.say("warn", text);
-  }
-
   private tellProgress(live: Live): void {
-    const { run, progress } = live;
-    const { turns, spent, warnedUntil: warned } = progress;
-    const news = `${spent?.usd} ${spent?.tokens} ${turns > 0} ${warned}`;
-    if (live.news === news || this.live.get(taskKey(run.session, run.id)) !== live) return;
-    live.news = news;
-    const { session, id, runId } = run;
-    const more = warned === undefined ? {} : { warned };
-    this.report({ type: "progress", session, id, runId, seen: spent ?? NOTHING, answered: turns > 0, ...more });
+    const news = this.live.get(taskKey(live.run.session, live.run.id)) === live ? newsOf(live) : undefined;
+    if (news) this.report(news);
   }
 
   private ended(live: Live): void {

@@ -5,6 +5,7 @@ import writeFileAtomic from "write-file-atomic";
 import type { RunningProcess } from "../agent/process.ts";
 import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
+import type { Event } from "../machine/event.ts";
 import { leftFor } from "../machine/budget.ts";
 import { attemptName, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
@@ -86,6 +87,17 @@ function budgetOf({ state, policy }: Workspace, session: SessionId, task: Task):
   const spent = { usd: file?.cost_usd ?? 0, tokens: file?.tokens ?? 0, budget_usd: file?.budget_usd ?? null };
   const day = state.spent.day === dayOf(Date.now()).name ? state.spent : NOTHING;
   return leftFor(task, { session: spent, day }, policy);
+}
+
+/** What can be seen of it, if that is other than was told last. */
+export function newsOf(live: Live): Event | undefined {
+  const { session, id, runId } = live.run;
+  const { turns, spent, warnedUntil: warned } = live.progress;
+  const news = `${spent?.usd} ${spent?.tokens} ${turns > 0} ${warned}`;
+  if (live.news === news) return undefined;
+  live.news = news;
+  const more = warned === undefined ? {} : { warned };
+  return { type: "progress", session, id, runId, seen: spent ?? NOTHING, answered: turns > 0, ...more };
 }
 
 /** For `cox status` and `cox logs`: of what is over in a moment they need none. */

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { cpuTicks, withMarker } from "../agent/proc-table.ts";
 import { capOutput, tail } from "../agent/process.ts";
+import { attemptName } from "../model/ids.ts";
+import { formatDuration } from "../model/time.ts";
 import type { StopReason } from "../model/transition.ts";
 import type { Live } from "./live.ts";
 
@@ -28,7 +30,7 @@ export async function look(live: Live, stop: (why: StopReason) => Promise<void>)
 export function watchSilence(
   live: Live,
   limitMs: () => number,
-  tell: { warn: (silentMs: number) => void; stop: (why: StopReason) => Promise<void> },
+  tell: { warn: (text: string) => void; stop: (why: StopReason) => Promise<void> },
 ): NodeJS.Timeout {
   // Not the clock on the wall: a machine that slept was silent as a whole.
   let lastSign = performance.now();
@@ -56,7 +58,10 @@ export function watchSilence(
         if (silent > limitMs()) return tell.stop("stalled");
         if (silent <= limitMs() / 2 || warned) return;
         warned = true;
-        tell.warn(silent);
+        const { session, id, attempt } = live.run;
+        const name = `${session} ${attemptName(id, attempt)}`;
+        const [so, limit] = [formatDuration(silent), formatDuration(limitMs())];
+        tell.warn(`${name} has written nothing and used no CPU for ${so}: it is stopped after ${limit}`);
       })().catch(() => {});
     },
     Math.min(LONGEST_BETWEEN_LOOKS_MS, Math.max(250, limitMs() / 5)),

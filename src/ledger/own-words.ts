@@ -15,7 +15,7 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "affected_modules risks performance_considerations error_handling analysis_source session_id project current_phase " +
     "progress completed_phases current_tasks created_at updated_at task session result structured permission_denials tool_name " +
     "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
-    "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day"
+    "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with"
   ).split(" "),
 );
 
