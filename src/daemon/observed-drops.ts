@@ -3,7 +3,7 @@ import { takeIn, type Drop } from "../machine/intake.ts";
 import type { SessionId, TaskId } from "../model/ids.ts";
 import { newSession } from "../model/session.ts";
 import { instant } from "../model/time.ts";
-import { at, isTextDrop } from "../store/paths.ts";
+import { at, isTextDrop, placeOf } from "../store/paths.ts";
 import { readDrop } from "./drops.ts";
 import { TEXT_SETTLE_MS, type FoundFile, type Look } from "./observation.ts";
 import { announced, foundFolder, topOf } from "./observed-folders.ts";
@@ -93,6 +93,7 @@ export class ObservedDrops {
       session,
       taskOf: (id) => state.sessions.get(session)?.tasks.get(id),
       highest: highest.get(session) ?? 0,
+      named: held.all().flatMap(({ path }) => idAt(path, session) ?? []),
       roles,
       roleNames: () => [...roles.keys()],
     });
@@ -114,6 +115,12 @@ export class ObservedDrops {
     const tasks = result.accepted.map(({ task }) => task);
     if (tasks.length > 0) seen.events.push({ type: "tasks-found", session, tasks, by: "person", untrusted });
   }
+}
+
+/** The id that a file in the session's `.task/` names. */
+function idAt(path: string, session: SessionId): TaskId | null {
+  const place = placeOf(path);
+  return place.kind === "task" && place.session === session ? place.id : null;
 }
 
 const FIRST_SESSION = "WFS-main";

@@ -29,6 +29,8 @@ export interface IntakeContext {
   taskOf: (id: TaskId) => Task | undefined;
   /** The highest number given so far; ids of deleted tasks are not given again. */
   highest: number;
+  /** Ids that files name which are no tasks yet and cannot be taken in now: their numbers stay free for them. */
+  named?: Iterable<TaskId>;
   roles: { has(name: string): boolean };
   roleNames: () => string[];
 }
@@ -47,7 +49,8 @@ export interface IntakeResult {
  */
 export function takeIn(drops: readonly Drop[], context: IntakeContext): IntakeResult {
   const refused: IntakeResult["refused"] = [];
-  const reserved = new Set(drops.flatMap((drop) => wantedBy(drop, context) ?? []).map((id) => taskNumbers(id)[0]));
+  const wanted = [...(context.named ?? []), ...drops.flatMap((drop) => wantedBy(drop, context) ?? [])];
+  const reserved = new Set(wanted.map((id) => taskNumbers(id)[0]));
   let open = drops;
   for (let round = 1; ; round++) {
     const result = takeInOnce(open, reserved, context);

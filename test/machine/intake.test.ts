@@ -8,6 +8,7 @@ import { ROLES, S, task } from "./play.ts";
 interface World {
   tasks?: Task[];
   highest?: number;
+  named?: string[];
 }
 
 /** A drop of that name; `id` in the name counts, as it does on disk. */
@@ -22,12 +23,13 @@ function drop(file: string, content: Partial<TaskDrop> & Record<string, unknown>
   };
 }
 
-function take(drops: Drop[], { tasks = [], highest = 0 }: World = {}) {
+function take(drops: Drop[], { tasks = [], highest = 0, named = [] }: World = {}) {
   const known = new Map(tasks.map((each) => [each.id, each]));
   const result = takeIn(drops, {
     session: S,
     taskOf: (id) => known.get(id),
     highest,
+    named,
     roles: ROLES,
     roleNames: () => [...ROLES.keys()],
   });
@@ -578,4 +580,9 @@ test("of a part that may be null, what is wrong inside is told, not that it is n
 test("a hostile value is shown short", () => {
   for (const [, text] of form({ title: { a: "x".repeat(10_000) }, status: ["y".repeat(10_000)] }))
     assert.ok((text?.length ?? 0) < 200);
+});
+
+test("a number stays free for the file that names it and cannot be read yet", () => {
+  const { ids } = take([drop("a.json"), drop("b.json")], { highest: 1, named: ["impl-2", "impl-4.1"] });
+  assert.deepEqual(ids, ["impl-3", "impl-5"]);
 });
