@@ -226,7 +226,7 @@ export class Loop {
     this.unrecorded = undefined;
     let observed = await this.insist(() => this.observer.observe(found, now, { starting }));
     if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
-    observed = await this.insist(() => joined(earlier, observed, workspace.scanner));
+    observed = await this.insist(() => joined(earlier, observed, workspace));
     failpoint("observed");
     observed.events.push(...this.events.splice(0));
     // The first look brings news of its own.
@@ -237,7 +237,7 @@ export class Loop {
     workspace.policy.concurrency = this.capacity.now(workspace.config, workspace.state.runs.size);
     for (let tries = 0; ; tries++) {
       const { obstructed } = workspace;
-      const parts = apart(joined(this.resting, observed, workspace.scanner), obstructed);
+      const parts = apart(joined(this.resting, observed, workspace), obstructed);
       this.resting = parts.later;
       observed = parts.now;
       const { events } = observed;
@@ -272,7 +272,7 @@ export class Loop {
           this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }),
         );
         await this.reloadIfAsked(again);
-        observed = merged(observed, again);
+        observed = merged(observed, again, (path) => workspace.held.get(path) !== undefined);
         continue;
       }
       if ("stale" in outcome) {
@@ -282,6 +282,7 @@ export class Loop {
         break;
       }
       failpoint("recorded");
+      this.lookAgain(observed);
       await this.act(decision);
       failpoint("acted");
       this.trailing = this.trailing.then(() => afterwards(workspace, this.agents, { events, pages }));
@@ -289,6 +290,14 @@ export class Loop {
     }
     if (cleans) await this.housekeeping.finish(now);
     await this.reports(now);
+  }
+
+  /** As if it had just been dropped: by now it is clear which numbers are free. */
+  private lookAgain({ lookAgain }: Observation): void {
+    for (const path of lookAgain) {
+      this.workspace.scanner.seen.delete(path);
+      this.hint(path);
+    }
   }
 
   private toldToStop(): boolean {

@@ -3,7 +3,7 @@ import type { Event } from "../machine/event.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import type { SessionId } from "../model/ids.ts";
 import type { Found } from "../store/scan.ts";
-import { superseded } from "./supersede.ts";
+import { displaced, superseded, without } from "./supersede.ts";
 
 /** All paths are relative to `.workflow/`. */
 export interface Observation {
@@ -14,6 +14,8 @@ export interface Observation {
   consumed: string[];
   /** Prompts of text drops, at the path in the session where they belong. */
   prompts: { path: string; content: Buffer }[];
+  /** Drops that became no task after all: another file has their number. */
+  lookAgain: string[];
   /** Answers that people wrote: `<session>/<attempt's name>` → response. */
   answers: Map<string, ResponseFile>;
   /** What of the settings, roles and views has to be looked at again. */
@@ -40,19 +42,22 @@ export function emptyObservation(): Observation {
     files: [],
     consumed: [],
     prompts: [],
+    lookAgain: [],
     answers: new Map(),
     reload: { config: false, roles: false, views: new Set() },
   };
 }
 
-/** Two looks as one: of the same file, what the later one says counts. */
-export function merged(before: Observation, again: Observation): Observation {
+/** Two looks as one: of the same file, what the later one says counts. `isHeld`: whether a file cannot be read now. */
+export function merged(before: Observation, again: Observation, isHeld: (path: string) => boolean): Observation {
   const newer = new Set(again.files.map(({ path }) => path));
+  const out = displaced(before.events, again.events, isHeld);
   return {
-    events: superseded(before.events, again.events),
+    events: superseded(without(out.tasks, before.events), again.events),
     files: [...before.files.filter(({ path }) => !newer.has(path)), ...again.files],
-    consumed: [...before.consumed, ...again.consumed],
-    prompts: [...before.prompts, ...again.prompts],
+    consumed: [...before.consumed.filter((path) => !out.drops.includes(path)), ...again.consumed],
+    prompts: [...before.prompts.filter(({ path }) => !out.prompts.includes(path)), ...again.prompts],
+    lookAgain: [...before.lookAgain, ...again.lookAgain, ...out.drops],
     answers: new Map([...before.answers, ...again.answers]),
     reload: {
       config: before.reload.config || again.reload.config,

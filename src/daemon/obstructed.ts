@@ -9,7 +9,7 @@ import type { Event } from "../machine/event.ts";
 import type { SessionId } from "../model/ids.ts";
 import { problem } from "../problems.ts";
 import { PARTS } from "../store/paths.ts";
-import type { Found, Scanner } from "../store/scan.ts";
+import type { Found } from "../store/scan.ts";
 import { emptyObservation, merged, type Observation } from "./observation.ts";
 import { topOf } from "./observed-folders.ts";
 import type { Workspace } from "./workspace.ts";
@@ -83,10 +83,14 @@ export function apart(
 }
 
 /** What waited, before what came since. A drop that somebody has changed meanwhile is another, and stays. */
-export function joined(before: Observation | undefined, since: Observation, scanner: Scanner): Observation {
+export function joined(
+  before: Observation | undefined,
+  since: Observation,
+  { scanner, held }: Pick<Workspace, "scanner" | "held">,
+): Observation {
   if (!before) return since;
   const consumed = before.consumed.filter((path) => !scanner.isThere(path) || scanner.unchanged(path));
-  return merged({ ...before, consumed }, since);
+  return merged({ ...before, consumed }, since, (path) => held.get(path) !== undefined);
 }
 
 /** Of these only the session's own file tells, which is in none of its folders. */
