@@ -16,7 +16,7 @@ import { isTransition, type Change, type Effect, type Transition } from "../mode
 import { unreachable } from "../model/unreachable.ts";
 import { syncFolder, writeFiles, type FileWrite } from "../store/files.ts";
 import { formatJson, parseJson } from "../store/json-file.ts";
-import { at } from "../store/paths.ts";
+import { at, placeOf } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
 import { entryOf } from "../ledger/entries.ts";
 import { failpoint } from "./failpoint.ts";
@@ -84,10 +84,11 @@ async function placeFiles(
   const durable = workspace.config.ledger.durability === "full";
   failpoint("before-files");
   try {
-    // First the answer, then the status that says there is one. What a task's file tells is what must last; prompts,
-    // answers and session files can be had from the ledger again.
+    // First the answer, then the status that says there is one. What a task's file tells is what must last, and so must
+    // a person's text: cut short by a power cut it would be another drop. Prompts of attempts, answers and session files
+    // can be had from the ledger again.
     const writes = [...plan.writes.values()].sort((a, b) => Number(isTaskFile(a.path)) - Number(isTaskFile(b.path)));
-    const left = await writeFiles(workspace.folder, writes, durable && isTaskFile);
+    const left = await writeFiles(workspace.folder, writes, durable && isLasting);
     for (const { path, content } of plan.writes.values())
       if (!left.includes(path)) workspace.scanner.wrote(path, content);
     if (left.length > 0) {
@@ -308,6 +309,10 @@ function noteOf(workspace: Workspace, transition: Transition): { note?: string }
 
 function isTaskFile(path: string): boolean {
   return path.includes("/.task/");
+}
+
+function isLasting(path: string): boolean {
+  return isTaskFile(path) || placeOf(path).kind === "prompt-drop";
 }
 
 /** Files whose content people change too; everything else is the daemon's alone. */
