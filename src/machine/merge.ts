@@ -36,7 +36,7 @@ export function mergeEdit(saved: Record<string, unknown>, current: Task, older: 
 }
 
 /** What Coxswain keeps in a session's file: a save never changes it. */
-const DERIVED = new Set(["progress", "current_phase", "updated_at", "created_at", "cost_usd", "session_id"]);
+const DERIVED = new Set(["progress", "current_phase", "updated_at", "created_at", "cost_usd", "tokens", "session_id"]);
 /** What every session has: missing from a save means unchanged. */
 const CORE = new Set(["$schema", "project", "type", "status"]);
 
@@ -54,6 +54,7 @@ export function mergeSessionEdit(
   const fields: string[] = [];
   const file: Record<string, unknown> = {};
   for (const key of new Set([...Object.keys(saved), ...Object.keys(now)])) {
+    if (DERIVED.has(key) && !Object.hasOwn(now, key)) continue;
     const inSaved = Object.hasOwn(saved, key);
     const isChange = !DERIVED.has(key) && (inSaved || !CORE.has(key)) && !equal(saved[key], base[key]);
     const from = isChange || !Object.hasOwn(now, key) ? saved : now;

@@ -197,6 +197,15 @@ test("type rises by itself and never falls; a person may set it higher", async (
   assert.equal(file(shop)?.type, "complex");
 });
 
+test("what a session has cost is counted, never read from a save: neither a person's nor an unfinished one of its own", async (t) => {
+  const shop = await workshop(t);
+  await shop.until("it is active", () => file(shop)?.status === "active");
+  shop.put(`${SESSION}/workflow-session.json`, { ...file(shop), project: "Mine", cost_usd: 5 });
+  await shop.recorded(`${SESSION}: steered (project)`);
+  await shop.until("the cost is what it was", () => file(shop)?.cost_usd === undefined);
+  assert.equal(file(shop)?.project, "Mine");
+});
+
 test("current_tasks names what runs", async (t) => {
   const shop = await workshop(t);
   shop.command("impl-1", shop.waits());
