@@ -13,6 +13,8 @@ import { readRegular, sha256, type Scanner } from "./scan.ts";
 const KEPT_MS = 5000;
 /** Between two looks at anything; the first look at a file comes after as much. */
 const LOOK_MS = 50;
+/** Between two looks at a save that cannot be put back yet. */
+const LONGEST_MS = 60_000;
 /** Most saves come at once: each look at a file waits so many times longer than the one before. */
 const LATER = 2;
 
@@ -94,7 +96,8 @@ export class Kept {
       entry.next = Math.min(now + LATER * (now - entry.since + 1), entry.since + KEPT_MS);
       if (this.isSaved(entry, now)) {
         if (mayReplace(entry.path) && this.putBack(entry, now)) back.push(entry.path);
-        else entry.next = now + LOOK_MS;
+        // As long as somebody does not mend what is in its place, it is asked for less and less often.
+        else entry.next = now + Math.min(Math.max(LOOK_MS, now - entry.since - KEPT_MS), LONGEST_MS);
       } else if (now >= entry.since + KEPT_MS) {
         this.entries.delete(entry);
         void rm(join(this.folder, entry.name), { force: true });

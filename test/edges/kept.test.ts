@@ -132,6 +132,22 @@ test("a newer save in the place is not written over: first it is looked at", asy
   assert.equal(read(), "own");
 });
 
+test("a save that may not be put back yet is looked at less and less often, and put back when it may", async (t) => {
+  const { kept, editor, later, read } = await replaced(t);
+  writeSync(editor, "own", 0);
+  let now = later + 10_000;
+  for (let looks = 0; looks < 20; looks++) {
+    assert.deepEqual(
+      kept.look(now, () => false),
+      [],
+    );
+    now = kept.due ?? 0;
+  }
+  assert.ok(now - later > 5 * 60_000, `twenty looks took ${now - later} ms`);
+  assert.deepEqual(kept.look(now, always), [TASK]);
+  assert.equal(read(), "own");
+});
+
 test("a file that was deleted since does not come back", async (t) => {
   const { kept, editor, file, folder, later, links, scanner } = await replaced(t);
   writeSync(editor, "own", 0);
