@@ -141,9 +141,7 @@ export class Pages {
   /** Where the session stands: enough to go on after a kill, together with the task files. */
   private checkpoint(draft: Draft, session: SessionId, now: Instant): string {
     const runs = draft.runs().filter((run) => run.session === session);
-    const waits = [...draft.tasks(session)].filter(
-      (task) => task.status === "pending" && task.execution.next_attempt_at,
-    );
+    const waits = draft.waiting(session);
     const { state, highest, identities } = this.workspace;
     const limits = [...new Set([...state.limits.keys(), ...LIMIT_ACCOUNTS])].flatMap((account) => {
       const until = draft.limit(account);

@@ -114,6 +114,16 @@ export class Draft {
     while (next < extra.length) yield extra[next++] as Task;
   }
 
+  /** Pending tasks with a time before which they do not start. */
+  waiting(session: SessionId): Task[] {
+    const ids = new Set(this.base(session)?.index.waiting);
+    for (const id of this.touched.get(session)?.keys() ?? []) ids.add(id);
+    return [...ids].flatMap((id) => {
+      const task = this.task(session, id);
+      return task?.status === "pending" && task.execution.next_attempt_at ? [task] : [];
+    });
+  }
+
   run(session: SessionId, id: TaskId): Run | undefined {
     const key = taskKey(session, id);
     const changed = this.liveRuns.get(key);
