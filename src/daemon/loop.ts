@@ -85,7 +85,7 @@ export class Loop {
     this.housekeeping = new Housekeeping(workspace);
     this.recording = new Recording(workspace, {
       isLost: () => this.noticesLoss(),
-      isToldToStop: () => this.toldToStop(),
+      isToldToStop: () => this.toldToStop() || workspace.state.draining,
       noteMoved: () => this.merging.noteMoved(),
     });
     this.merging = new Merging(workspace);
