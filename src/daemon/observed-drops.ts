@@ -1,6 +1,6 @@
 /** Files that people drop: they wait until they can become tasks, all of a session's together. SPEC section 3.3. */
-import { takeIn, type Drop } from "../machine/intake.ts";
-import type { SessionId, TaskId } from "../model/ids.ts";
+import { takeIn, type Drop, type IntakeResult } from "../machine/intake.ts";
+import { taskNumbers, type SessionId, type TaskId } from "../model/ids.ts";
 import { newSession } from "../model/session.ts";
 import { instant } from "../model/time.ts";
 import { at, isTextDrop, placeOf } from "../store/paths.ts";
@@ -25,14 +25,16 @@ export class ObservedDrops {
   private readonly workspace: Workspace;
   /** Drops whose own form is right, but that the graph, the inbox or their age keeps waiting. By path. */
   private readonly waiting = new Map<string, PendingDrop>();
+  /** More is due than was taken in at once. */
+  private more = false;
 
   constructor(workspace: Workspace) {
     this.workspace = workspace;
   }
 
-  /** Whether a text waits to have stayed as it is for long enough. */
+  /** Whether a text waits to have stayed as it is for long enough, or some wait for their turn. */
   get restless(): boolean {
-    return [...this.waiting.keys()].some(isTextDrop);
+    return this.more || [...this.waiting.keys()].some(isTextDrop);
   }
 
   forget(path: string): void {
@@ -53,14 +55,16 @@ export class ObservedDrops {
     this.waiting.set(path, { path, session, drop, since: now, ...prompt });
   }
 
-  /** Takes in what waits, session by session, all of a session's together. */
+  /** Takes in what waits, session by session. They are looked at together; of very many the first are taken in first. */
   async takeIn(look: Look): Promise<void> {
+    this.more = false;
     for (const [session, drops] of await this.dueBySession(look)) await this.takeInto(session, drops, look);
   }
 
   private async dueBySession(look: Look): Promise<Map<SessionId, PendingDrop[]>> {
     const { held, sources, state } = this.workspace;
     const due = new Map<SessionId, PendingDrop[]>();
+    let inbox: SessionId | null | undefined;
     for (const pending of [...this.waiting.values()]) {
       const { path, drop } = pending;
       if (pending.prompt && look.now - pending.since < TEXT_SETTLE_MS) continue;
@@ -72,10 +76,12 @@ export class ObservedDrops {
         if (path !== at.task(before.session, before.id)) look.seen.consumed.push(path);
         continue;
       }
-      const session = pending.session ?? inboxSession(this.workspace, look);
+      const session = pending.session ?? (inbox ??= inboxSession(this.workspace, look));
       if (!session) continue;
       foundFolder(this.workspace, session, look);
-      due.set(session, [...(due.get(session) ?? []), pending]);
+      const drops = due.get(session);
+      if (drops) drops.push(pending);
+      else due.set(session, [pending]);
     }
     return due;
   }
@@ -97,9 +103,12 @@ export class ObservedDrops {
       roles,
       roleNames: () => [...roles.keys()],
     });
-    highest.set(session, result.highest);
+    const accepted = firstOf(result.accepted, MOST_AT_ONCE);
+    if (accepted.length < result.accepted.length) this.more = true;
+    const numbers = accepted.map(({ task }) => taskNumbers(task.id)[0]);
+    highest.set(session, Math.max(highest.get(session) ?? 0, ...numbers));
     const untrusted = new Set<TaskId>();
-    for (const { file, task } of result.accepted) {
+    for (const { file, task } of accepted) {
       this.waiting.delete(file);
       await held.release(file);
       // A task's own file becomes its record, and a prompt in its place stays.
@@ -112,7 +121,7 @@ export class ObservedDrops {
       const pending = this.waiting.get(file);
       if (pending) held.hold(file, { hash: pending.drop.sha256, problems }, now);
     }
-    const tasks = result.accepted.map(({ task }) => task);
+    const tasks = accepted.map(({ task }) => task);
     if (tasks.length > 0) seen.events.push({ type: "tasks-found", session, tasks, by: "person", untrusted });
   }
 }
@@ -121,6 +130,29 @@ export class ObservedDrops {
 function idAt(path: string, session: SessionId): TaskId | null {
   const place = placeOf(path);
   return place.kind === "task" && place.session === session ? place.id : null;
+}
+
+/** Each is a commit, made in memory together with all others of its record; and the first need not wait for the last. */
+const MOST_AT_ONCE = 1000;
+
+type Accepted = IntakeResult["accepted"][number];
+
+/** The first so many, in the order given, and whatever belongs to them: a task's whole family, and dependencies. */
+export function firstOf(accepted: readonly Accepted[], most: number): readonly Accepted[] {
+  if (accepted.length <= most) return accepted;
+  const families = Map.groupBy(accepted, ({ task }) => taskNumbers(task.id)[0]);
+  const taken = new Set<Accepted>();
+  for (const each of accepted) {
+    if (taken.size >= most) break;
+    const open = [each];
+    for (let one = open.pop(); one; one = open.pop()) {
+      if (taken.has(one)) continue;
+      taken.add(one);
+      for (const id of [one.task.id, ...one.task.relations.dependencies])
+        open.push(...(families.get(taskNumbers(id)[0]) ?? []));
+    }
+  }
+  return accepted.filter((each) => taken.has(each));
 }
 
 const FIRST_SESSION = "WFS-main";
