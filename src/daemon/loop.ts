@@ -247,16 +247,14 @@ export class Loop {
       const pages = await this.insist(() =>
         this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }),
       );
-      const code = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined)
-        ? headCommit(workspace.gitDir)
-        : null;
+      const begins = decision.changes.some((change) => change.of === "task" && change.attempt !== undefined);
       failpoint("decided");
       const outcome = await this.recording.record({
         decision,
         observed,
         responses: ended,
         pages,
-        codeCommit: code,
+        codeCommit: begins ? headCommit(workspace.gitDir) : null,
         at: lent.now,
       });
       if (!outcome) {
