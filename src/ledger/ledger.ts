@@ -205,11 +205,15 @@ function ledgerAt(
     const prepared = made.value;
     try {
       if (looked.status === "rejected") throw looked.reason;
-      if (looked.value !== tip) throw movedTo(looked.value, entries);
+      // Asked for once more after only its last sync had failed: the same draft on the same parent is the same commit.
+      const isThere = looked.value !== null && looked.value === prepared.commits.at(-1);
+      if (looked.value !== tip && !isThere) throw movedTo(looked.value, entries);
       for (const { ready } of batch) await ready?.catch((error: Error) => Promise.reject(new NotReady(error)));
-      await moveTo(prepared, entries);
+      if (!isThere) await moveTo(prepared, entries);
     } catch (error) {
-      await prepared.discard();
+      // The ref may name what is in this pack, or nobody can tell: then it stays.
+      const named = await published().catch(() => undefined);
+      if (named !== undefined && !prepared.commits.includes(named ?? "")) await prepared.discard();
       throw error;
     }
     return [...prepared.commits];
