@@ -412,7 +412,7 @@ export class Agents {
     const stopped = live.stopping;
     const event: Event = stopped
       ? { type: "ended", session, id, attempt, runId, end: { kind: "stopped", why: stopped, facts: end, durationMs } }
-      : { type: "ended", session, id, attempt, runId, end: { kind: "finished", end, durationMs } };
+      : { type: "ended", session, id, attempt, runId, end: { kind: "finished", end, durationMs, ...this.told(end) } };
     this.report(event);
     const cost = end.cost_usd === null ? "" : ` · $${end.cost_usd.toFixed(4)}`;
     const how = stopped
@@ -425,6 +425,10 @@ export class Agents {
       level,
       `${session} ${attemptName(id, attempt)} ${how} after ${formatDuration(durationMs)}${cost}`,
     );
+  }
+
+  private told(end: AttemptEnd): { told?: string } {
+    return end.outcome === "failure" ? { told: this.workspace.secrets.redact(end.error.message) } : {};
   }
 
   private failed(run: Run, kind: "invalid", message: string, hint: string): void {

@@ -45,5 +45,6 @@ export type Event =
 
 /** How a run ended; `stopped` is the daemon's own doing. Durations in milliseconds. */
 export type RunEnd =
-  | { kind: "finished"; end: AttemptEnd; durationMs: number }
+  /** `told`: the error's message without secrets, for what is learned from it: in parts they would not be known. */
+  | { kind: "finished"; end: AttemptEnd; durationMs: number; told?: string }
   | { kind: "stopped"; why: StopReason; facts: AttemptFacts; durationMs: number };

@@ -24,7 +24,11 @@ export function signatureFor(task: Task, error: Failure, end?: RunEnd): string {
   const facts = end?.kind === "finished" ? end.end : end?.facts;
   const denied = error.class === "permission" ? facts?.permission_denials[0]?.tool_name : undefined;
   const started = gate ?? (task.agent === "command" ? command : undefined);
-  return signatureOf(error, denied ?? (started === undefined ? undefined : programIn(started)));
+  const message = (end?.kind === "finished" ? end.told : undefined) ?? error.message;
+  return signatureOf(
+    { class: error.class, message },
+    denied ?? (started === undefined ? undefined : programIn(started)),
+  );
 }
 
 /** The file once this failure was met. What a person has written about it stays. */

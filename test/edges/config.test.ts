@@ -168,7 +168,7 @@ test("aliases are refused, bombs of them too, and merge keys mean nothing", () =
 });
 
 test("hostile text is refused soon, without a throw", () => {
-  const from = performance.now();
+  const from = process.cpuUsage();
   for (const text of [
     "[".repeat(60_000),
     "{".repeat(60_000),
@@ -183,7 +183,7 @@ test("hostile text is refused soon, without a throw", () => {
     assert.ok(told(text).length > 0, text.slice(0, 20));
   }
   assert.match(told(`#${"x".repeat(64 * 1024)}`)[0] ?? "", /64 kB/);
-  assert.ok(performance.now() - from < 20_000);
+  assert.ok(process.cpuUsage(from).user < 20_000_000);
 });
 
 test("the environment wins over the file", () => {
