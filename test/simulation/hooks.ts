@@ -15,6 +15,11 @@ const PACKAGES: Record<string, string> = {
 const FILES: Record<string, string> = {
   "ledger/ledger.ts": "ledger.ts",
   "ledger/git.ts": "rest.ts",
+  "ledger/recommended-rules.ts": "rest.ts",
+  "daemon/rejoin.ts": "machines.ts",
+  "daemon/merging.ts": "machines.ts",
+  "daemon/take-in.ts": "machines.ts",
+  "daemon/housekeeping.ts": "machines.ts",
   "agent/proc-table.ts": "agents.ts",
   "agent/wrapper.ts": "agents.ts",
   "agent/stop-run.ts": "agents.ts",

@@ -174,6 +174,7 @@ class Life {
         if (world.life === life && world.alive && level !== "debug") world.say(`  ${level} ${text}`);
       },
       setLevel: () => {},
+      redactWith: () => {},
     };
     const tenure = { holds: () => world.life === life && world.alive, tell: async () => true };
     const booted = await this.daemon.boot({ repository: REPOSITORY, folder: FOLDER, log, tenure });

@@ -11,6 +11,14 @@ export function isAlive(identity: Identity): Promise<boolean> {
   return world().later(() => world().processes.isAlive(identity));
 }
 
+export async function withMarker(): Promise<[]> {
+  return [];
+}
+
+export function variableOf(): undefined {
+  return undefined;
+}
+
 export async function markedRuns(): Promise<Set<string>> {
   return new Set([...world().processes.all].flatMap(({ runId }) => runId ?? []));
 }
@@ -101,7 +109,7 @@ export async function look(): Promise<void> {}
 export function watchSilence(
   live: { run: { runId: string } },
   limitMs: () => number,
-  stop: (why: "stalled") => Promise<void>,
+  { stop }: { stop: (why: "stalled") => Promise<void> },
 ): unknown {
   return setInterval(() => {
     const [process] = world().processes.ofRun(live.run.runId);

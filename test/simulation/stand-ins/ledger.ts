@@ -58,6 +58,10 @@ async function record(entries: Entries, ready: Promise<unknown> | undefined): Pr
   return { commits };
 }
 
+export function blobIdOf(_format: string, content: Buffer): string {
+  return blobId(content);
+}
+
 const ids = new WeakMap<Buffer, string>();
 
 function blobId(content: Buffer): string {

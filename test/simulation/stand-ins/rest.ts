@@ -77,8 +77,17 @@ function breathe(): Promise<void> {
 
 export { breathe as setImmediate };
 
+/** `src/ledger/recommended-rules.ts`. */
+export async function recommendedRules() {
+  return () => [];
+}
+
 /** `node:crypto`. */
-export { createHash } from "node:crypto";
+export { createHash, scrypt, scryptSync } from "node:crypto";
+
+export function randomBytes(size: number): Buffer {
+  return Buffer.from(randomUUID().replaceAll("-", ""), "hex").subarray(0, size);
+}
 
 export function randomUUID(): string {
   return world().own.uuid();
