@@ -49,13 +49,16 @@ function left({ processes, disk }: World): string | undefined {
   return undefined;
 }
 
+/** What those that are cut off have cost is estimated from what they said, which is little here. */
+const ESTIMATES_USD = 0.02;
+
 /** What agents told that they cost is charged once at most. */
 function costly({ processes, disk }: World): string | undefined {
   const charged = ["WFS-main", "WFS-side"].reduce((sum, session) => {
     const text = disk.read(`${FOLDER}/${session}/workflow-session.json`) ?? "{}";
     return sum + ((JSON.parse(text) as { cost_usd?: number }).cost_usd ?? 0);
   }, 0);
-  return charged > processes.told + 0.001
+  return charged > processes.told + ESTIMATES_USD
     ? `$${charged.toFixed(4)} were charged, and agents told of $${processes.told.toFixed(4)}`
     : undefined;
 }
