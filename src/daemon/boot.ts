@@ -236,18 +236,18 @@ async function recall(workspace: Workspace, recorded: Iterable<string>): Promise
     }
     // Each session's tells what the whole workspace had spent when it was written.
     const { spent } = checkpoint;
-    if (
-      spent &&
-      `${spent.day} ${String(spent.tokens).padStart(16, "0")}` >
-        `${state.spent.day} ${String(state.spent.tokens).padStart(16, "0")}`
-    )
-      state.spent = spent;
+    if (spent && isLater(spent, state.spent)) state.spent = spent;
     for (const { run_id, stopping } of checkpoint.runs ?? []) {
       for (const [key, run] of state.runs)
         if (stopping && run.runId === run_id) state.runs.set(key, { ...run, stopping });
     }
     for (const [key, breaker] of Object.entries(checkpoint.breakers ?? {})) state.breakers.set(key, breaker);
   }
+}
+
+/** What a day has cost only grows. */
+function isLater(a: State["spent"], b: State["spent"]): boolean {
+  return a.day === b.day ? a.usd > b.usd || a.tokens > b.tokens : a.day > b.day;
 }
 
 interface Checkpoint {

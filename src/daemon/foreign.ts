@@ -5,6 +5,7 @@ import type { Word } from "../machine/both-sides.ts";
 import type { SessionId, TaskId } from "../model/ids.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
+import { unreachable } from "../model/unreachable.ts";
 import { checkSession, checkTaskDrop } from "../store/check.ts";
 import { parseJson } from "../store/json-file.ts";
 import { at, placeOf } from "../store/paths.ts";
@@ -115,6 +116,8 @@ async function sort(foreign: Foreign, workspace: Workspace, both: Both): Promise
     case "role":
     case "patterns":
       return void foreign.files.push(both);
+    default:
+      return unreachable(place);
   }
 }
 

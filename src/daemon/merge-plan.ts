@@ -15,31 +15,12 @@ import { withExecution, withState, type Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import { escaping } from "../store/escaping.ts";
 import { at, placeOf } from "../store/paths.ts";
+import type { MergeFacts, MergeWay } from "../store/sync-requests.ts";
 import type { Foreign, ForeignSession } from "./foreign.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** What came of it, for people. */
-export interface MergeFacts {
-  /** Tasks (`WFS-x/impl-1`) that are new here, that changed, that went. */
-  arrived: string[];
-  changed: string[];
-  gone: string[];
-  /** Tasks that are blocked since both sides changed the same. */
-  conflicts: { task: string; fields: string[] }[];
-  renumbered: { session: SessionId; side: "ours" | "theirs"; from: TaskId; to: TaskId }[];
-  sessions: SessionId[];
-  /** Sessions that were active here, and pause, since what arrived could have started. */
-  paused: SessionId[];
-  /** Files that both sides changed: theirs stand beside ours, under this name. */
-  beside: string[];
-  /** Settings and roles that are otherwise there: they stay as they are here. */
-  kept: string[];
-  refused: { path: string; why: string }[];
-}
-
 export interface MergePlan {
-  /** `nothing`: we have all of it; `forward`: theirs is ours and more, so it becomes ours; else both are joined. */
-  way: "nothing" | "forward" | "join";
+  way: MergeWay;
   /** What their own line tells already, when it becomes ours. */
   adopted: Decision;
   /** What is to be recorded. */

@@ -10,8 +10,16 @@ import { histories } from "../ledger/histories.ts";
 import { LedgerMoved } from "../ledger/ledger.ts";
 import type { Decision } from "../machine/machine.ts";
 import { instant } from "../model/time.ts";
-import { SYNC_REQUESTS } from "../store/paths.ts";
-import type { MergeFacts } from "./merge-plan.ts";
+import {
+  answerFile,
+  isAnswer,
+  requestFile,
+  requestIn,
+  SYNC_REQUESTS,
+  type MergeFacts,
+  type SyncAnswer,
+  type SyncRequest,
+} from "../store/sync-requests.ts";
 import type { Page } from "./pages.ts";
 import { RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { asideRef, rejoin } from "./rejoin.ts";
@@ -20,7 +28,7 @@ import { isTracked, type Workspace } from "./workspace.ts";
 
 /** Asked for by another process; {@link answer} tells it what came of it. */
 interface Request extends Incoming {
-  answer?: (answer: Record<string, unknown>) => Promise<void>;
+  answer?: (answer: SyncAnswer) => Promise<void>;
   /** The ref that can go when its history is part of ours. */
   aside?: string;
 }
@@ -50,8 +58,7 @@ export class Merging {
     this.workspace = workspace;
     this.folder = join(workspace.folder, SYNC_REQUESTS);
     // Answers that nobody has fetched.
-    for (const name of namesIn(this.folder))
-      if (name.endsWith(ANSWER)) rmSync(join(this.folder, name), { force: true });
+    for (const name of namesIn(this.folder)) if (isAnswer(name)) rmSync(join(this.folder, name), { force: true });
   }
 
   /** To be called now and then: the ref is compared with what we know at the next step. */
@@ -94,7 +101,7 @@ export class Merging {
       const done = taken?.ok;
       const way = done?.way ?? "nothing";
       if (done && way !== "nothing") workspace.log.say("info", `${toldOf(request, done.facts)}`);
-      await request.answer?.({ ok: true, way, tip: workspace.ledger.tip, ...done?.facts });
+      await request.answer?.({ ok: true, tip: workspace.ledger.tip, merged: done ? { way, ...done.facts } : null });
       return { merged: done?.decision ?? { changes: [], effects: [] } };
     } catch (error) {
       if (!(error instanceof LedgerMoved)) return { failed: (error as Error).message };
@@ -126,21 +133,25 @@ export class Merging {
       this.moved = false;
     }
     // What the code's branch brought along is no person's request.
-    const isOwn = (name: string) => !isTracked(this.workspace.tracked, `${SYNC_REQUESTS}/${name}`);
-    const name = namesIn(this.folder).find((each) => each.endsWith(REQUEST) && isOwn(each));
-    return name === undefined ? undefined : this.requested(join(this.folder, name));
+    const isOwn = (name: string) => !isTracked(this.workspace.tracked, requestFile(name));
+    const name = namesIn(this.folder)
+      .flatMap((file) => requestIn(file) ?? [])
+      .find(isOwn);
+    return name === undefined ? undefined : this.requested(name);
   }
 
   /** What cannot be read is answered, and gone. */
-  private async requested(file: string): Promise<Request | undefined> {
-    const answer = async (told: Record<string, unknown>) => {
+  private async requested(name: string): Promise<Request | undefined> {
+    const { folder, gitDir } = this.workspace;
+    const file = join(folder, requestFile(name));
+    const answer = async (told: SyncAnswer) => {
       mkdirSync(this.folder, { recursive: true });
-      await writeFileAtomic(file.slice(0, -REQUEST.length) + ANSWER, `${JSON.stringify(told, null, 2)}\n`);
+      await writeFileAtomic(join(folder, answerFile(name)), `${JSON.stringify(told, null, 2)}\n`);
       rmSync(file, { force: true });
     };
     try {
-      const read = JSON.parse(readFileSync(file, "utf8")) as Partial<Incoming>;
-      const commit = await histories(this.workspace.gitDir).commit(String(read.commit));
+      const read = JSON.parse(readFileSync(file, "utf8")) as Partial<SyncRequest>;
+      const commit = await histories(gitDir).commit(String(read.commit));
       if (commit !== null) return { commit, from: String(read.from), trust: read.trust === true, keep: false, answer };
       await answer({ ok: false, problem: `There is no commit ${String(read.commit)}.` });
     } catch (error) {
@@ -149,9 +160,6 @@ export class Merging {
     return undefined;
   }
 }
-
-const REQUEST = ".request.json";
-const ANSWER = ".answer.json";
 
 function toldOf({ from, commit }: Incoming, facts: MergeFacts): string {
   const parts = [

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { histories, type Histories } from "../ledger/histories.ts";
 import type { LedgerMoved } from "../ledger/ledger.ts";
-import { placeOf, RUN } from "../store/paths.ts";
+import { placeOf, RUN, WRITTEN_BY_PEOPLE } from "../store/paths.ts";
 import { readRegular } from "../store/scan.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -82,20 +82,12 @@ async function isUnknown(
   of: { folder: string; blobId: (content: Buffer) => string; noted: string; found: string },
 ): Promise<boolean> {
   for (const { path, before } of await known.changes(of.noted, of.found)) {
-    if (!LOOKED_AT.has(placeOf(path).kind)) continue;
+    if (!WRITTEN_BY_PEOPLE.has(placeOf(path).kind)) continue;
     const content = readRegular(join(of.folder, path))?.content;
     if ((content ? of.blobId(content) : null) === before) return true;
   }
   return false;
 }
-
-const LOOKED_AT = new Set<ReturnType<typeof placeOf>["kind"]>([
-  "task",
-  "session-file",
-  "response",
-  "prompt-drop",
-  "other",
-]);
 
 /** Of another ref (`ledger.ref` was changed) it says nothing. */
 function notedTip(folder: string, ref: string): string | undefined {

@@ -13,25 +13,21 @@ import { equal } from "../machine/merge.ts";
 import { taskNumbers, type SessionId } from "../model/ids.ts";
 import type { Instant } from "../model/time.ts";
 import { isTransition, type Transition } from "../model/transition.ts";
+import { unreachable } from "../model/unreachable.ts";
 import { syncFolder, writeFiles, type FileWrite } from "../store/files.ts";
 import { formatJson } from "../store/json-file.ts";
-import { at, placeOf, RUN } from "../store/paths.ts";
+import { at, placeOf, RUN, WRITTEN_BY_PEOPLE } from "../store/paths.ts";
+import type { MergeFacts, SyncRequest } from "../store/sync-requests.ts";
 import { readRegular } from "../store/scan.ts";
 import { entryOf } from "../ledger/entries.ts";
 import { failpoint } from "./failpoint.ts";
 import { readForeign } from "./foreign.ts";
-import { planMerge, type MergeFacts, type MergePlan } from "./merge-plan.ts";
+import { planMerge, type MergePlan } from "./merge-plan.ts";
 import type { Page } from "./pages.ts";
 import { noteSource, noteVersions, setMarker } from "./record.ts";
 import type { Workspace } from "./workspace.ts";
 
-export interface Incoming {
-  /** Their newest commit. */
-  commit: string;
-  /** Where it came from, for people. */
-  from: string;
-  /** What arrives may start at once. */
-  trust: boolean;
+export interface Incoming extends SyncRequest {
   /** Both histories are joined even where we have all that theirs says. */
   keep: boolean;
 }
@@ -116,6 +112,8 @@ function filesOf(change: Transition): [path: string, value: object | null][] {
       return [[at.sessionFile(change.session), change.after]];
     case "workspace":
       return [];
+    default:
+      return unreachable(change);
   }
 }
 
@@ -145,14 +143,14 @@ async function place(
         scanner.wrote(path, content); // of a merge that was cut off, or everybody's
         continue;
       }
-      const careful = CAREFUL.has(placeOf(path).kind)
+      const careful = WRITTEN_BY_PEOPLE.has(placeOf(path).kind)
         ? { changed: scanner.watchful(path), keep: () => kept.keep(path, Date.now()) }
         : {};
       writes.push({ path, content, ...careful, placed: () => scanner.wrote(path, content) });
     }
   }
   const stale = [...writes.map(({ path }) => path), ...removals].filter(
-    (path) => CAREFUL.has(placeOf(path).kind) && !scanner.unchanged(path),
+    (path) => WRITTEN_BY_PEOPLE.has(placeOf(path).kind) && !scanner.unchanged(path),
   );
   if (stale.length > 0) return stale;
   // What a session's tasks need comes before them.
@@ -171,15 +169,6 @@ async function place(
   for (const effect of [...plan.adopted.effects, ...plan.decision.effects]) await setMarker(workspace, effect);
   return [];
 }
-
-/** Files that people change too. */
-const CAREFUL = new Set<ReturnType<typeof placeOf>["kind"]>([
-  "task",
-  "session-file",
-  "prompt-drop",
-  "response",
-  "other",
-]);
 
 /** What is left of a session that was deleted on the other machine is kept, out of the way. */
 function putAway({ folder, scanner }: Workspace, session: SessionId): void {

@@ -95,7 +95,7 @@ export class Writer {
         turn = performance.now();
       }
       const written = await this.files.put(pack.finish(), this.count);
-      if (!this.packs.some(({ name }) => name === written.name)) this.packs.push(written);
+      this.packs.push(written);
       this.tree = { tip: commits.at(-1) ?? parent, root };
       this.sinceGraph += drafts.length;
       return { commits, discard: () => this.discard(written) };

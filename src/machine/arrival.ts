@@ -5,7 +5,7 @@ import { stateOf, withState, type Task } from "../model/task.ts";
 import { deriveContainers } from "./containers.ts";
 import { Draft } from "./draft.ts";
 import type { Decision } from "./machine.ts";
-import { equal } from "./merge.ts";
+import { equal, isObject } from "./merge.ts";
 import type { State } from "./state.ts";
 import { stopRun } from "./steering.ts";
 
@@ -91,8 +91,4 @@ type Json = Record<string, unknown>;
 
 function differing(a: Json, b: Json): string[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((key) => !equal(a[key], b[key]));
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -5,7 +5,7 @@
  */
 import { compareTaskIds, parentOf, taskNumbers, type TaskId } from "../model/ids.ts";
 import { withExecution, withState, type Task } from "../model/task.ts";
-import { equal } from "./merge.ts";
+import { equal, isObject } from "./merge.ts";
 
 /** Who had the last word about a task on one side: that commit, and when. Seconds since 1970. */
 export interface Word {
@@ -196,10 +196,6 @@ const INCIDENTAL = new Set(["$schema", "execution.source"]);
 function unionOf(a: unknown, b: unknown): TaskId[] {
   const ids = [a, b].flatMap((list) => (Array.isArray(list) ? (list as TaskId[]) : []));
   return [...new Set(ids)].sort(compareTaskIds);
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /**

@@ -3,8 +3,6 @@ import { isSessionId, isTaskId, parseAttemptName, type SessionId, type TaskId } 
 
 export const WORKSPACE = ".workflow";
 export const RUN = ".run";
-/** Where commands ask the daemon to merge a history that they fetched: `<name>.request.json`, answered beside it. */
-export const SYNC_REQUESTS = `${RUN}/sync`;
 const MARKER = ".active-";
 
 export type Place =
@@ -29,6 +27,15 @@ export type Place =
   | { kind: "ignored" }
   /** Anything else that a person put there: recorded, not understood. */
   | { kind: "other" };
+
+/** Files of sessions whose content people write too. */
+export const WRITTEN_BY_PEOPLE: ReadonlySet<Place["kind"]> = new Set<Place["kind"]>([
+  "task",
+  "session-file",
+  "prompt-drop",
+  "response",
+  "other",
+]);
 
 /** Folders of a session in which Coxswain writes. */
 export const PARTS = [".task", "prompts", "responses", ".summaries", "state", ".chat", "messages"] as const;

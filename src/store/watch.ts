@@ -2,7 +2,8 @@
 import { relative, sep } from "node:path";
 import { watch, type FSWatcher } from "chokidar";
 import { REQUEST } from "./cleaned.ts";
-import { RUN, SYNC_REQUESTS } from "./paths.ts";
+import { RUN } from "./paths.ts";
+import { SYNC_REQUESTS } from "./sync-requests.ts";
 
 export interface Watch {
   /** Resolves when the folders are being watched; hints may come before. */

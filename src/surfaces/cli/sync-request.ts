@@ -3,28 +3,12 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SYNC_REQUESTS } from "../../store/paths.ts";
 import { writeFiles } from "../../store/files.ts";
+import { answerFile, requestFile, type Merged, type SyncAnswer } from "../../store/sync-requests.ts";
 import type { Trouble } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
 import { daemonOf } from "./daemon-state.ts";
 import { runDaemon } from "./start.ts";
-
-/** As the daemon tells it. Tasks are named `WFS-x/impl-1`. */
-export interface Merged {
-  way: "nothing" | "forward" | "join";
-  tip: string | null;
-  arrived: string[];
-  changed: string[];
-  gone: string[];
-  conflicts: { task: string; fields: string[] }[];
-  renumbered: { session: string; side: "ours" | "theirs"; from: string; to: string }[];
-  sessions: string[];
-  paused: string[];
-  beside: string[];
-  kept: string[];
-  refused: { path: string; why: string }[];
-}
 
 const LOOK_MS = 30;
 const PATIENCE_MS = 60_000;
@@ -35,20 +19,15 @@ export async function askToMerge(
   request: { commit: string | null; from: string; trust: boolean },
 ): Promise<{ ok: Merged | undefined } | { trouble: Trouble }> {
   const { workspace } = context;
-  const name = join(SYNC_REQUESTS, randomUUID());
-  const [asked, answered] = [`${name}.request.json`, `${name}.answer.json`].map((path) =>
-    join(workspace.folder, path),
-  ) as [string, string];
+  const name = randomUUID();
+  const [asked, answered] = [requestFile(name), answerFile(name)];
   if (request.commit !== null)
-    await writeFiles(
-      workspace.folder,
-      [{ path: `${name}.request.json`, content: `${JSON.stringify(request)}\n` }],
-      false,
-    );
+    await writeFiles(workspace.folder, [{ path: asked, content: `${JSON.stringify(request)}\n` }], false);
   try {
     const said: string[] = [];
     for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(LOOK_MS)) {
-      if (existsSync(answered)) return read(answered);
+      const answer = join(workspace.folder, answered);
+      if (existsSync(answer)) return read(answer);
       if ((await daemonOf(workspace)).up) {
         if (request.commit === null) return { ok: undefined };
         continue;
@@ -66,16 +45,15 @@ export async function askToMerge(
       },
     };
   } finally {
-    for (const path of [asked, answered]) rmSync(path, { force: true });
+    for (const path of [asked, answered]) rmSync(join(workspace.folder, path), { force: true });
   }
 }
 
 function read(file: string): { ok: Merged | undefined } | { trouble: Trouble } {
-  const answer = JSON.parse(readFileSync(file, "utf8")) as { ok: boolean; problem?: string } & Partial<Merged>;
+  const answer = JSON.parse(readFileSync(file, "utf8")) as SyncAnswer;
   if (!answer.ok)
-    return { trouble: { exit: 1, what: "It could not be merged.", why: answer.problem ?? "", todo: "cox doctor" } };
-  const { ok: _ok, problem: _problem, ...merged } = answer;
-  return { ok: merged.arrived === undefined ? undefined : (merged as Merged) };
+    return { trouble: { exit: 1, what: "It could not be merged.", why: answer.problem, todo: "cox doctor" } };
+  return { ok: answer.merged ?? undefined };
 }
 
 function failed(said: readonly string[]): Trouble {

@@ -1,6 +1,6 @@
 /** What `cox sync` says when it is done. */
 import type { Paint } from "./output.ts";
-import type { Merged } from "./sync-request.ts";
+import type { Merged } from "../../store/sync-requests.ts";
 import type { Total } from "./sync.ts";
 
 const MOST_NAMED = 8;

@@ -5,7 +5,8 @@ import { fetchLedger, lookAt, pushLedger, remoteLedger, remotesOf, type Remote }
 import { done, refused, type Command, type Outcome, type Trouble } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
 import { commitAt, findLedger, type LedgerPlace } from "./ledger-place.ts";
-import { askToMerge, type Merged } from "./sync-request.ts";
+import type { Merged } from "../../store/sync-requests.ts";
+import { askToMerge } from "./sync-request.ts";
 import { textOf } from "./sync-text.ts";
 
 type Here = Context & { workspace: Workspace };
