@@ -234,14 +234,14 @@ export class Loop {
     if (cleans) observed.events.push(...(await this.insist(() => this.housekeeping.look(now))));
     await this.reloadIfAsked(observed);
     const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId, day: dayOf(now) };
-    workspace.policy.concurrency = this.capacity.now(workspace.config, workspace.state.runs.size);
+    const concurrency = this.capacity.now(workspace.config, workspace.state.runs.size);
     for (let tries = 0; ; tries++) {
       const { obstructed } = workspace;
       const parts = apart(joined(this.resting, observed, workspace), obstructed);
       this.resting = parts.later;
       observed = parts.now;
       const { events } = observed;
-      const decision = decide(workspace.state, events, { ...workspace.policy, resting: obstructed }, lent);
+      const decision = decide(workspace.state, events, { ...workspace.policy, concurrency, resting: obstructed }, lent);
       const ended = this.agents.responses;
       const also = [...observed.reload.views, ...this.dueSessions()];
       const pages = await this.insist(() =>

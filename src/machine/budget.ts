@@ -1,7 +1,8 @@
 /** What may be spent, by an attempt, a task, a session, a day: agents are stopped at the limit, tasks wait for a higher one. SPEC section 9. */
 import type { SessionId } from "../model/ids.ts";
+import type { SessionFile } from "../model/session.ts";
 import { NOTHING, plus, usedUp, type Allowance, type Spent } from "../model/spent.ts";
-import { withExecution, withState, type Execution, type Task } from "../model/task.ts";
+import { withExecution, type Execution, type Task } from "../model/task.ts";
 import type { Run } from "../model/transition.ts";
 import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
@@ -48,26 +49,31 @@ export function keepBudgets(draft: Draft, policy: Policy, lent: Lent): void {
   }
 }
 
-/** The task as it stands when its budget is used up. */
-export function withoutBudget(task: Task, over: OverBudget): Task {
-  return withState(withExecution(task, { over_budget: over }), { status: "blocked", reason: "budget" });
-}
-
 /** What is left for one more attempt, in US dollars; null: as much as it takes. */
 export function leftFor(
   task: Task,
-  of: { session: Spent & { budget_usd?: number | null }; day: Spent },
+  of: { session: Spent & Pick<SessionFile, "budget_usd">; day: Spent },
   { budget }: Pick<Policy, "budget">,
 ): number | null {
-  const task_usd = task.execution.budget_usd ?? budget.task.usd;
-  const session_usd = of.session.budget_usd ?? budget.session.usd;
+  const own = allowedTo(task, budget);
+  const session = allowedIn(of.session, budget);
   const lefts = [
     budget.attempt.usd,
-    task_usd === null ? null : task_usd - (task.execution.spent?.usd ?? 0),
-    session_usd === null ? null : session_usd - of.session.usd,
+    own.usd === null ? null : own.usd - (task.execution.spent?.usd ?? 0),
+    session.usd === null ? null : session.usd - of.session.usd,
     budget.day.usd === null ? null : budget.day.usd - of.day.usd,
   ].filter((left) => left !== null);
   return lefts.length === 0 ? null : Math.max(0, Math.min(...lefts));
+}
+
+/** What the task may cost: its own word goes before the settings'. */
+function allowedTo({ execution }: Task, { task }: Policy["budget"]): Allowance {
+  return { usd: execution.budget_usd ?? task.usd, tokens: execution.budget_tokens ?? task.tokens };
+}
+
+/** The same of a session. */
+function allowedIn(file: Pick<SessionFile, "budget_usd" | "budget_tokens">, { session }: Policy["budget"]): Allowance {
+  return { usd: file.budget_usd ?? session.usd, tokens: file.budget_tokens ?? session.tokens };
 }
 
 /** A task that had used all its turns goes on when it may take more of them. */
@@ -99,10 +105,9 @@ export class Purse {
 
   /** The budget that leaves nothing for this task, or for this run of it. */
   over(session: SessionId, task: Task, run?: Run): OverBudget | undefined {
-    const { budget } = this.policy;
-    const { budget_usd, budget_tokens, spent = NOTHING } = task.execution;
+    const { spent = NOTHING } = task.execution;
     const seen = run?.seen ?? NOTHING;
-    const own = { usd: budget_usd ?? budget.task.usd, tokens: budget_tokens ?? budget.task.tokens };
+    const own = allowedTo(task, this.policy.budget);
     return this.overAttempt(seen) ?? overOf("task", plus(spent, seen), own) ?? this.overAll(session);
   }
 
@@ -118,8 +123,7 @@ export class Purse {
   private overSession(session: SessionId): OverBudget | undefined {
     const file = this.draft.session(session);
     if (!file) return undefined;
-    const { budget } = this.policy;
-    const own = { usd: file.budget_usd ?? budget.session.usd, tokens: file.budget_tokens ?? budget.session.tokens };
+    const own = allowedIn(file, this.policy.budget);
     if (own.usd === null && own.tokens === null) return undefined;
     let spent = this.sums.get(session);
     if (!spent) {

@@ -7,7 +7,7 @@ import { instant, parseDuration, toMs, type Instant } from "../model/time.ts";
 
 /** Durations in milliseconds. */
 export interface Policy {
-  /** Most agents at once; the daemon sets it by what the machine has room for where it is `auto`. */
+  /** Most agents at once; where it is `auto` the most there may be, of which the daemon allows what there is room for. */
   concurrency: number;
   maxActiveSessions: number;
   retry: { attempts: number; base: number; rateLimit: number; usageMargin: number; verifyRounds: number };

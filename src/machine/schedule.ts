@@ -1,11 +1,11 @@
 /** What may start now. SPEC sections 3.4, 4, 8 and 9. */
 import { taskKey, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
-import { stateOf, withState, type Task } from "../model/task.ts";
+import { stateOf, withExecution, withState, type Task } from "../model/task.ts";
 import { instant, toMs, type Instant } from "../model/time.ts";
 import type { Breaker, Run } from "../model/transition.ts";
 import { begun } from "./attempt.ts";
-import { ACCOUNT, Purse, withoutBudget } from "./budget.ts";
+import { ACCOUNT, Purse } from "./budget.ts";
 import { breakerKey, onStart, permits, withoutLostProbe } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import { mayClash, writesOf } from "./overlap.ts";
@@ -21,7 +21,6 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
   };
   const live = draft.runs();
   const purse = new Purse(draft, policy, lent);
-  const account = new Account(draft, policy, lent);
   /** Roles and paths that clash with an agent that lives: what is known of one task holds for all like it. */
   const clashing = new Set<string>();
   for (const [session, task] of inOrder(draft, policy)) {
@@ -50,15 +49,8 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
     }
     const over = purse.over(session, task);
     if (over) {
-      draft.add({
-        of: "task",
-        session,
-        id: task.id,
-        from: "pending",
-        to: "blocked",
-        by: "daemon",
-        after: withoutBudget(task, over),
-      });
+      const waits = withExecution(task, { over_budget: over });
+      move(draft, session, waits, { status: "blocked", reason: "budget" }, "daemon");
       if (over.of === "day") later(today(lent).ends);
       continue;
     }
@@ -69,7 +61,8 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       continue;
     }
     const service = serviceBlocks(draft, role, task, policy, lent.now);
-    const blockedUntil = service === undefined && role.runner === "claude" ? account.full(live) : service;
+    const blockedUntil =
+      service === undefined && role.runner === "claude" ? accountFull(draft, live, policy, lent.now) : service;
     if (blockedUntil !== undefined) {
       later(blockedUntil);
       continue;
@@ -82,31 +75,22 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
 
 const waitsForTomorrow = (task: Task) => task.execution.over_budget?.of === "day";
 
-/** How many agents of one account may run: few near its limit, one until it is known to get answers. */
-class Account {
-  private readonly draft: Draft;
-  private readonly policy: Policy;
-  private readonly lent: Lent;
-
-  constructor(draft: Draft, policy: Policy, lent: Lent) {
-    this.draft = draft;
-    this.policy = policy;
-    this.lent = lent;
-  }
-
-  /** Undefined: one more may start. Otherwise from when on it may be asked again; null when another event decides. */
-  full(live: readonly Run[]): Instant | null | undefined {
-    const { policy, draft } = this;
-    const now = toMs(this.lent.now);
-    const own = live.filter((run) => policy.roles.get(run.role)?.runner === "claude");
-    if (own.length === 0) return undefined;
-    const warned = draft.warning(ACCOUNT);
-    if (warned && toMs(warned) > now && own.length >= policy.warnedConcurrency) return warned;
-    const first = Math.min(...own.map((run) => toMs(run.startedAt)));
-    if (!draft.isProven(ACCOUNT) && first + policy.probe > now) return instant(first + policy.probe);
-    const last = Math.max(...own.map((run) => toMs(run.startedAt)));
-    return last + policy.stagger > now ? instant(last + policy.stagger) : undefined;
-  }
+/**
+ * Few agents of an account run near its limit, one until it is known to get answers, and starts are spread. Undefined: one
+ * more may start. Otherwise from when on it may be asked again.
+ */
+function accountFull(draft: Draft, live: readonly Run[], policy: Policy, at: Instant): Instant | undefined {
+  const now = toMs(at);
+  const starts = live
+    .filter((run) => policy.roles.get(run.role)?.runner === "claude")
+    .map((run) => toMs(run.startedAt));
+  if (starts.length === 0) return undefined;
+  const warned = draft.warning(ACCOUNT);
+  if (warned && toMs(warned) > now && starts.length >= policy.warnedConcurrency) return warned;
+  const alone = Math.min(...starts) + policy.probe;
+  if (!draft.isProven(ACCOUNT) && alone > now) return instant(alone);
+  const spread = Math.max(...starts) + policy.stagger;
+  return spread > now ? instant(spread) : undefined;
 }
 
 /** Ready tasks of all active sessions, in starting order. */

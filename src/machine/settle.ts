@@ -2,7 +2,7 @@
 import type { AttemptFacts } from "../model/attempt.ts";
 import { taskKey, type SessionId } from "../model/ids.ts";
 import type { ErrorPattern } from "../model/pattern.ts";
-import { NOTHING, plus, spentBy } from "../model/spent.ts";
+import { NOTHING, plus, spentBy, type Spent } from "../model/spent.ts";
 import { withExecution, type BlockedReason, type LastAttempt, type Task, type TaskState } from "../model/task.ts";
 import { toMs } from "../model/time.ts";
 import type { Run } from "../model/transition.ts";
@@ -20,7 +20,8 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   // Late news of an older attempt is nothing.
   if (!run || run.runId !== runId) return;
   draft.add({ of: "run-ended", session, id });
-  charge(draft, session, event.end, lent);
+  const spent = spentIn(run, event.end);
+  charge(draft, session, spent, lent);
   followBreaker(draft, run, event.end, policy, lent);
 
   const task = draft.task(session, id);
@@ -28,12 +29,12 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   if (!task || last?.run_id !== runId) return;
   if (task.status !== "active") {
     // A person took the task away from its agent: what it cost and where it stood are facts all the same.
-    const after = withLast(task, last, event.end, lent);
+    const after = withLast(task, last, { end: event.end, spent }, lent);
     draft.add({ of: "task-edit", session, id, by: "daemon", fields: ["execution.last_attempt"], after });
     return;
   }
-  const charged = withLast(task, last, event.end, lent);
-  const over = overAfter(draft, { session, task: charged, end: event.end }, policy, lent);
+  const charged = withLast(task, last, { end: event.end, spent }, lent);
+  const over = overAfter(draft, { session, task: charged, end: event.end, spent }, policy, lent);
   const noted = over ? { task: charged } : learn(draft, charged, event.end, lent);
   const { settled, state } = over
     ? {
@@ -58,17 +59,17 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
 /** The budget that this attempt was ended for, or ended by itself for. */
 function overAfter(
   draft: Draft,
-  { session, task, end }: { session: SessionId; task: Task; end: RunEnd },
+  { session, task, end, spent }: { session: SessionId; task: Task; end: RunEnd; spent: Spent },
   policy: Policy,
   lent: Lent,
 ): Task["execution"]["over_budget"] {
   const purse = new Purse(draft, policy, lent);
   if (end.kind === "stopped")
-    return end.why === "budget" ? (purse.overAttempt(spentBy(end.facts)) ?? purse.over(session, task)) : undefined;
+    return end.why === "budget" ? (purse.overAttempt(spent) ?? purse.over(session, task)) : undefined;
   if (end.end.outcome === "success" || end.end.error.class !== "budget") return undefined;
   const turns = turnsOf(task, policy);
   if (turns !== undefined && (end.end.turns ?? 0) >= turns) return { of: "attempt", unit: "turns", limit: turns };
-  return purse.overAttempt(spentBy(end.end)) ?? purse.over(session, task);
+  return purse.overAttempt(spent) ?? purse.over(session, task);
 }
 
 /** What a failure is known by goes on record with it; a success is one more that came after such a failure. */
@@ -141,14 +142,13 @@ function handedTo(other: string, task: Task): Task {
   );
 }
 
-function withLast(task: Task, last: LastAttempt, end: RunEnd, lent: Lent): Task {
+function withLast(task: Task, last: LastAttempt, { end, spent }: { end: RunEnd; spent: Spent }, lent: Lent): Task {
   const facts = end.kind === "finished" ? end.end : end.facts;
   const outcome = end.kind === "stopped" ? "stopped" : end.end.outcome;
   const stopError =
     end.kind === "stopped" && (end.why === "timeout" || end.why === "stalled" || end.why === "budget")
       ? { class: end.why, message: STOPPED[end.why] }
       : null;
-  const spent = spentBy(facts);
   const sum = plus(task.execution.spent ?? NOTHING, spent);
   return withExecution(task, {
     ...(sum.usd + sum.tokens > 0 ? { spent: sum } : {}),
@@ -198,9 +198,15 @@ function factsOf(facts: AttemptFacts): Partial<AttemptFacts> {
   return { agent_session, model, cost_usd };
 }
 
+/** One that was stopped may tell less at its end than was seen of it before: that was spent all the same. */
+function spentIn({ seen = NOTHING }: Run, end: RunEnd): Spent {
+  if (end.kind === "finished") return spentBy(end.end);
+  const told = spentBy(end.facts);
+  return { usd: Math.max(told.usd, seen.usd), tokens: Math.max(told.tokens, seen.tokens) };
+}
+
 /** What it cost is the session's and the day's, whatever became of it. */
-function charge(draft: Draft, session: SessionId, end: RunEnd, lent: Lent): void {
-  const spent = spentBy(end.kind === "finished" ? end.end : end.facts);
+function charge(draft: Draft, session: SessionId, spent: Spent, lent: Lent): void {
   if (spent.usd + spent.tokens === 0) return;
   const day = today(lent).name;
   draft.add({ of: "spent", day, spent: plus(draft.spentOn(day), spent) });

@@ -93,6 +93,19 @@ test("what was stopped for its budget, and what waits for an agent, is blocked, 
   assert.equal(taskOf(state, "impl-1").execution.last_attempt?.error?.class, "budget");
 });
 
+test("what was seen of an agent was spent, also if it tells less when it is stopped", () => {
+  const { state } = play(
+    [
+      dropped("impl-1", { agent: "code-developer", execution: { budget_tokens: 900 } }),
+      progress("impl-1", { tokens: 900 }),
+      ended("impl-1", { stopped: "budget", tokens: tokens(850) }),
+    ],
+    allowing({}),
+  );
+  assert.equal(taskOf(state, "impl-1").execution.reason, "budget");
+  assert.equal(taskOf(state, "impl-1").execution.spent?.tokens, 900);
+});
+
 test("raising the session's budget in its file releases its tasks, and only then", () => {
   const over = play(
     [
