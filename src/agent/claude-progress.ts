@@ -1,8 +1,6 @@
 /** What can be seen of a run of Claude Code while it works, from the lines it has written so far. Pure. */
-import { plus, NOTHING, type Spent } from "../model/spent.ts";
-import { estimated, larger, tokensIn, tokensOfLine } from "./claude-cost.ts";
-import type { Tokens } from "../model/attempt.ts";
-import { allTokens } from "../model/spent.ts";
+import { allTokens, NOTHING, plus, type Spent } from "../model/spent.ts";
+import { ALL_TOLD, estimateOf, heardOf, tokensIn, type Untold } from "./claude-cost.ts";
 import { blocksOf, costSinceLast, limitOf, number, object, parseLine, string, type Line } from "./claude-lines.ts";
 import { excerpt } from "./excerpt.ts";
 import type { Progress } from "./runner.ts";
@@ -21,13 +19,10 @@ export function followClaude(progress: Progress, lines: string[]): Progress {
 interface ClaudeProgress extends Progress {
   cwd?: string;
   message?: string;
-  /** What its results have told, and what was spent for messages that are no longer among the recent ones. */
-  settled?: Spent;
-  /** A message is told in several lines, those of subagents in between. */
-  recent?: { id: string; model: string | undefined; tokens: Tokens }[];
+  /** What its results have told. */
+  told?: Spent;
+  untold?: Untold;
 }
-
-const MOST_RECENT = 16;
 
 function step(seen: ClaudeProgress, line: Line): ClaudeProgress {
   const session = string(line.session_id);
@@ -49,7 +44,8 @@ function step(seen: ClaudeProgress, line: Line): ClaudeProgress {
       if (message?.model === "<synthetic>") return next;
       set("model", string(message?.model));
       const id = string(message?.id);
-      count(next, line, { id: id ?? "", model: string(message?.model) });
+      next.untold = heardOf(seen.untold ?? ALL_TOLD, line);
+      next.spent = plus(seen.told ?? NOTHING, estimateOf(next.untold));
       if (id === undefined || id !== seen.message) next.turns = seen.turns + 1;
       set("message", id);
       for (const block of blocksOf(line)) set("doing", doing(block, seen.cwd));
@@ -65,28 +61,15 @@ function step(seen: ClaudeProgress, line: Line): ClaudeProgress {
     case "result":
       next.turns = number(line.num_turns) ?? next.turns;
       next.costUsd = costOf(line, seen.costUsd);
-      next.spent = next.settled = {
+      next.spent = next.told = {
         usd: next.costUsd ?? seen.spent?.usd ?? 0,
         tokens: Math.max(allTokens(tokensIn(object(line.usage) ?? {})), seen.spent?.tokens ?? 0),
       };
-      next.recent = [];
+      next.untold = ALL_TOLD;
       return next;
     default:
       return next;
   }
-}
-
-/** What its messages since the last result are estimated at. */
-function count(next: ClaudeProgress, line: Line, of: { id: string; model: string | undefined }): void {
-  const tokens = tokensOfLine(line);
-  if (!tokens) return;
-  const before = next.recent?.find(({ id }) => id === of.id);
-  const recent = (next.recent ?? []).filter((one) => one !== before);
-  recent.push({ ...of, tokens: before ? larger(before.tokens, tokens) : tokens });
-  for (const old of recent.splice(0, Math.max(0, recent.length - MOST_RECENT)))
-    next.settled = plus(next.settled ?? NOTHING, estimated(old.model, old.tokens));
-  next.recent = recent;
-  next.spent = recent.reduce((sum, one) => plus(sum, estimated(one.model, one.tokens)), next.settled ?? NOTHING);
 }
 
 function costOf(result: Line, before: number | null): number | null {

@@ -4,8 +4,8 @@
  */
 import type { AttemptEnd, AttemptFacts, PermissionDenial, Tokens } from "../model/attempt.ts";
 import { failureOf, failureWithoutResult, sessionIsGone, type Signs } from "./claude-failure.ts";
-import { NOTHING, plus } from "../model/spent.ts";
-import { estimated, larger, tokensOfLine } from "./claude-cost.ts";
+import { plus } from "../model/spent.ts";
+import { ALL_TOLD, estimateOf, heardOf, tokensIn, type Untold } from "./claude-cost.ts";
 import {
   blocksOf,
   costSinceLast,
@@ -90,8 +90,7 @@ interface Heard {
   lastText: string;
   /** By message id: a message is told in several lines, each with the usage so far. */
   usage: Map<string, Line>;
-  /** Messages that no result has told the cost of, by id. */
-  sinceResult: Map<string, { model: string | undefined; tokens: Tokens }>;
+  untold: Untold;
   toolUses: Set<string>;
   denied: Set<string>;
   denials: PermissionDenial[];
@@ -107,7 +106,7 @@ function listen(stdout: string): Heard {
     model: undefined,
     lastText: "",
     usage: new Map(),
-    sinceResult: new Map(),
+    untold: ALL_TOLD,
     toolUses: new Set(),
     denied: new Set(),
     denials: [],
@@ -147,15 +146,7 @@ function hearAssistant(heard: Heard, line: Line): void {
   if (own) heard.model = string(message.model) ?? heard.model;
   const usage = object(message.usage);
   if (usage) heard.usage.set(string(message.id) ?? `line-${heard.usage.size}`, usage);
-  const tokens = tokensOfLine(line);
-  if (tokens) {
-    const id = string(message.id) ?? "";
-    const before = heard.sinceResult.get(id)?.tokens;
-    heard.sinceResult.set(id, {
-      model: string(message.model),
-      tokens: before ? larger(before, tokens) : tokens,
-    });
-  }
+  heard.untold = heardOf(heard.untold, line);
   for (const block of blocksOf(line)) {
     if (block.type === "text" && own) heard.lastText = string(block.text) ?? heard.lastText;
     if (block.type === "tool_use" && typeof block.id === "string") heard.toolUses.add(block.id);
@@ -164,7 +155,7 @@ function hearAssistant(heard: Heard, line: Line): void {
 
 function hearResult(heard: Heard, line: Line): void {
   heard.result = line;
-  heard.sinceResult.clear();
+  heard.untold = ALL_TOLD;
   for (const denial of objects(line.permission_denials)) {
     const id = string(denial.tool_use_id);
     if (id !== undefined) {
@@ -194,11 +185,10 @@ function factsOf(heard: Heard): AttemptFacts {
 }
 
 /** What its results say; for what came after the last one, or for all of a run that was cut off, an estimate. */
-function costOf({ costSinceStart, result, sinceResult }: Heard): number | null {
+function costOf({ costSinceStart, result, untold }: Heard): number | null {
   const told = costSinceStart ?? number(result?.total_cost_usd);
-  if (sinceResult.size === 0) return told ?? null;
-  const rest = [...sinceResult.values()].reduce((sum, one) => plus(sum, estimated(one.model, one.tokens)), NOTHING);
-  return plus(rest, { usd: told ?? 0, tokens: 0 }).usd;
+  if (untold.recent.length === 0) return told ?? null;
+  return plus(estimateOf(untold), { usd: told ?? 0, tokens: 0 }).usd;
 }
 
 /** The model that wrote the most: after a fallback there are several. */
@@ -219,10 +209,8 @@ function tokensOf({ result, usage }: Heard): Tokens | null {
 function sum(usages: Iterable<Line>): Tokens {
   const total: Tokens = { input: 0, output: 0, cache_read: 0, cache_write: 0 };
   for (const usage of usages) {
-    total.input += number(usage.input_tokens) ?? 0;
-    total.output += number(usage.output_tokens) ?? 0;
-    total.cache_read += number(usage.cache_read_input_tokens) ?? 0;
-    total.cache_write += number(usage.cache_creation_input_tokens) ?? 0;
+    const tokens = tokensIn(usage);
+    for (const kind of ["input", "output", "cache_read", "cache_write"] as const) total[kind] += tokens[kind];
   }
   return total;
 }

@@ -1,7 +1,7 @@
 /** Values of the variables that agents get by name: they must not become a git object. SPEC section 7. */
 import { readFile } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
-import { longLines } from "../ledger/known-values.ts";
+import { longLines, SHORTEST } from "../ledger/known-values.ts";
 import { redactor } from "../ledger/redact.ts";
 import type { Behind } from "../ledger/as-recorded.ts";
 import { withheld } from "../ledger/withheld.ts";
@@ -10,7 +10,6 @@ import type { Role } from "../model/role.ts";
 import type { Task } from "../model/task.ts";
 import type { Change } from "../model/transition.ts";
 
-const SHORTEST = 6;
 const SECRET_NAME = /(?:KEY|TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIALS?)$/i;
 const MARK = "[redacted:value]";
 

@@ -2,7 +2,8 @@
 
 import { BREAK, breaksIn } from "./broken-lines.ts";
 
-const SHORTEST = 6;
+/** Shorter values are ignored: they stand in many a text. */
+export const SHORTEST = 6;
 /** A line of a value that has several is looked for by itself, if it is as long as this. */
 const LONG_LINE = 16;
 /** A place that was replaced already: no value is looked for in it. */

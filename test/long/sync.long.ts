@@ -7,6 +7,7 @@ import {
   LEDGER,
   SHOP,
   machines,
+  alike,
   session,
   add,
   sync,
@@ -21,10 +22,7 @@ import { labIn } from "../surfaces/lab.ts";
 
 describe("cox sync", () => {
   test("of two tasks with one number: the later one gets another, and what waits for it follows", (t) => {
-    const { a, b } = machines(t);
-    session(a);
-    sync(a);
-    sync(b);
+    const { a, b } = alike(t);
     add(a, "Of a");
     sync(a);
     add(b, "Of b", { id: "impl-1" });
@@ -42,11 +40,7 @@ describe("cox sync", () => {
   });
 
   test("in turn, five times over: both have the same tree, and nothing of either history is dropped", (t) => {
-    const { a, b } = machines(t);
-    session(a);
-    add(a, "Begin");
-    sync(a);
-    sync(b);
+    const { a, b } = alike(t, "Begin");
     const seen = new Set<string>();
     for (let round = 1; round <= 5; round++) {
       for (const [lab, name] of [
@@ -75,10 +69,7 @@ describe("cox sync", () => {
   });
 
   test("of both at the same moment: each push is kept, whoever was faster", async (t) => {
-    const { a, b, hub } = machines(t);
-    session(a);
-    sync(a);
-    sync(b);
+    const { a, b, hub } = alike(t);
     for (let round = 1; round <= 2; round++) {
       add(a, `a${round}`);
       add(b, `b${round}`);
@@ -167,11 +158,7 @@ describe("cox sync", () => {
 
 describe("a ledger that somebody moved while no daemon was there", () => {
   test("by a fetch of what only came later: nothing is taken for deleted", (t) => {
-    const { a, b } = machines(t);
-    session(a);
-    add(a, "First");
-    sync(a);
-    sync(b);
+    const { a, b } = alike(t, "First");
     sync(a);
     add(a, "Second");
     edit(a, "impl-1", (task) => (task["title"] = "First, changed"));

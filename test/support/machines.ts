@@ -67,6 +67,16 @@ export function edit(lab: Lab, id: string, change: (task: Record<string, unknown
   lab.write(`.workflow/${SHOP}/.task/${id}.json`, `${JSON.stringify(task, null, 2)}\n`);
 }
 
+/** Two machines that both have these tasks. */
+export function alike(t: TestContext, ...titles: string[]): ReturnType<typeof machines> {
+  const all = machines(t);
+  session(all.a);
+  for (const title of titles) add(all.a, title);
+  sync(all.a);
+  sync(all.b);
+  return all;
+}
+
 /** The ledger's story is whole, git finds nothing wrong, and the disk is as recorded. */
 export function assertSound(...labs: Lab[]): void {
   for (const lab of labs) {

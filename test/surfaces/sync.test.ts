@@ -7,6 +7,7 @@ import {
   LEDGER,
   SHOP,
   machines,
+  alike,
   session,
   add,
   sync,
@@ -39,11 +40,7 @@ describe("cox sync", () => {
   });
 
   test("of a field that both changed: the task is blocked, and both versions are named", (t) => {
-    const { a, b } = machines(t);
-    session(a);
-    add(a, "First");
-    sync(a);
-    sync(b);
+    const { a, b } = alike(t, "First");
     edit(a, "impl-1", (task) => (task["title"] = "From a"));
     edit(b, "impl-1", (task) => Object.assign(task, { title: "From b", paths: "src/b" }));
     sync(a);
@@ -145,10 +142,7 @@ describe("cox sync", () => {
   });
 
   test("leaves the person's own git alone", (t) => {
-    const { a, b } = machines(t);
-    session(a);
-    sync(a);
-    sync(b);
+    const { b } = alike(t);
     assert.equal(b.git("for-each-ref", "refs/heads", "refs/remotes", "refs/tags"), "");
     assert.equal(b.git("status", "--porcelain"), "");
     assert.equal(b.has(".git/FETCH_HEAD"), false);
@@ -161,11 +155,7 @@ describe("cox sync", () => {
 
 describe("a ledger that somebody moved while no daemon was there", () => {
   test("by a fetch into it: it is merged at the next start", (t) => {
-    const { a, b } = machines(t);
-    session(a);
-    add(a, "First");
-    sync(a);
-    sync(b);
+    const { a, b } = alike(t, "First");
     add(a, "Of a");
     sync(a);
     add(b, "Of b");

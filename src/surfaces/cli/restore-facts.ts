@@ -1,7 +1,6 @@
 /** What Coxswain keeps in a session's file (phase, what runs now), as its tasks say after they came back. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-
 import { decide } from "../../machine/machine.ts";
 import { policyOf } from "../../machine/policy.ts";
 import { emptySession, emptyState, setTask } from "../../machine/state.ts";
