@@ -20,7 +20,6 @@ export function machines(t: TestContext): { a: Lab; b: Lab; hub: Lab } {
     lab.git("remote", "add", "origin", hub.dir);
     assert.equal(lab.cox("init").exit, 0);
   }
-  t.after(() => [a, b].forEach((lab) => lab.cox("stop", "--now")));
   return { a, b, hub };
 }
 

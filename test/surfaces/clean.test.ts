@@ -17,7 +17,6 @@ function age(path: string, days: number): void {
 /** A workspace whose session WFS-old was completed, on record, and not touched for eight days. */
 function withOldSession(t: TestContext): Lab {
   const lab = repository(t, { init: true });
-  t.after(() => void lab.cox("stop", "--now"));
   lab.write(".workflow/config.yaml", "isolation: none\n");
   lab.cox("session", "new", "old", "--switch");
   lab.cox("add", "say hello", "--agent", "command", "--command", "echo hello");

@@ -7,11 +7,7 @@ import { hostname } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { repository, type Lab } from "./lab.ts";
-
-function stopped(lab: Lab): () => void {
-  return () => void lab.cox("stop", "--now");
-}
+import { repository } from "./lab.ts";
 
 async function until(what: string, condition: () => boolean): Promise<void> {
   for (const deadline = Date.now() + 30_000; !condition(); await sleep(20)) {
@@ -22,7 +18,6 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 describe("the daemon", () => {
   test("is started detached, shown, started only once, and stopped", (t) => {
     const lab = repository(t, { init: true });
-    t.after(stopped(lab));
     assert.deepEqual(
       [lab.cox("stop").exit, lab.json<{ error: { what: string } }>("stop").error.what],
       [4, "No daemon is up."],
@@ -44,7 +39,6 @@ describe("the daemon", () => {
 
   test("runs what there is with --once, and the exit code tells", (t) => {
     const lab = repository(t, { init: true });
-    t.after(stopped(lab));
     lab.write(".workflow/config.yaml", "isolation: none\n");
     lab.cox("add", "say hello", "--agent", "command", "--command", "echo hello > hello.txt");
     const { exit, err } = lab.cox("start", "--once");
@@ -58,7 +52,6 @@ describe("the daemon", () => {
 describe("cox stop", () => {
   test("waits for what runs and says so; with --now it does not wait", async (t) => {
     const lab = repository(t, { init: true });
-    t.after(stopped(lab));
     lab.write(".workflow/config.yaml", "isolation: none\n");
     lab.cox("add", "until told", "--agent", "command", "--command", "until [ -f go ]; do sleep 0.05; done");
     lab.cox("add", "for ever", "--agent", "command", "--command", "sleep 1000");

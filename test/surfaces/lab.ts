@@ -1,6 +1,15 @@
 /** Real repositories in temporary folders, and the command line as people call it. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -42,11 +51,23 @@ export interface TaskJson {
   [key: string]: unknown;
 }
 
-/** A folder without a repository. */
+/** A folder without a repository. What a test leaves at work in a workspace in it is ended before it goes. */
 export function folder(t: TestContext): string {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), "cox-cli-")));
-  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+  t.after(() => {
+    for (const name of readdirSync(dir)) if (hasDaemon(join(dir, name))) labIn(join(dir, name)).cox("stop", "--now");
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+  });
   return dir;
+}
+
+function hasDaemon(dir: string): boolean {
+  try {
+    const { pid } = JSON.parse(readFileSync(join(dir, ".workflow/.run/daemon.json"), "utf8")) as { pid: number };
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** An empty repository; with `init` a workspace. */

@@ -147,7 +147,6 @@ describe("cox status", () => {
 describe("what is no task", () => {
   test("a file that was refused, or cannot be read, is named as that and not counted", (t) => {
     const lab = repository(t, { init: true });
-    t.after(() => void lab.cox("stop", "--now"));
     lab.cox("add", "first", "--agent", "human");
     lab.cox("add", "edited", "--agent", "human");
     lab.cox("start", "--once");
@@ -182,7 +181,6 @@ describe("what is no task", () => {
 
   test("a deleted task that the ledger knows is told as such, with its story", (t) => {
     const lab = repository(t, { init: true });
-    t.after(() => void lab.cox("stop", "--now"));
     lab.cox("add", "first", "--agent", "human");
     lab.cox("start", "--once");
     rmSync(lab.at(".workflow/WFS-main/.task/impl-1.json"));
@@ -201,7 +199,6 @@ describe("what is no task", () => {
 describe("cox status at large", () => {
   test("without an active session shows the paused ones, whether a daemon is up or not", (t) => {
     const lab = repository(t, { init: true });
-    t.after(() => void lab.cox("stop", "--now"));
     lab.cox("session", "new", "one");
     lab.cox("add", "x");
     lab.cox("add", "y");
@@ -311,7 +308,6 @@ describe("cox validate", () => {
 describe("cox validate of drops", () => {
   test("tells the problems that the daemon reports", async (t) => {
     const lab = repository(t, { init: true });
-    t.after(() => void lab.cox("stop", "--now"));
     lab.cox("add", "first", "--agent", "human");
     assert.equal(lab.cox("start", "--detach").exit, 0);
     const drops: Record<string, string> = {

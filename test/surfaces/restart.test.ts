@@ -14,7 +14,6 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 /** A workspace with a daemon and one agent at work, which notes its attempt and waits for the file `go`. */
 async function atWork(t: TestContext): Promise<Lab> {
   const lab = repository(t, { init: true });
-  t.after(() => void lab.cox("stop", "--now"));
   lab.write(".workflow/config.yaml", "isolation: none\nledger:\n  durability: process\n");
   const command = 'echo "$COX_ATTEMPT" >> ran; until [ -f go ]; do sleep 0.05; done; echo done >> ran';
   lab.cox("add", "until told", "--agent", "command", "--command", command);
@@ -92,7 +91,6 @@ describe("cox stop --keep-agents", () => {
 
   test("does not wait for gates: the next daemon checks anew", async (t) => {
     const lab = repository(t, { init: true });
-    t.after(() => void lab.cox("stop", "--now"));
     lab.write(".workflow/config.yaml", "isolation: none\n");
     lab.write("gate.sh", '#!/bin/sh\necho x >> gates\n[ "$(wc -l < gates)" -gt 1 ] || sleep 600\n');
     chmodSync(lab.at("gate.sh"), 0o755);
