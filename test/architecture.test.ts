@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   workflow: [...FACTS, "machine"],
   ...Object.fromEntries(EDGES.map((edge) => [edge, [...FACTS, ...THOUGHT]])),
   daemon: [...FACTS, ...THOUGHT, ...EDGES],
-  surfaces: [...FACTS, ...THOUGHT, "store", "ledger"],
+  surfaces: [...FACTS, ...THOUGHT, "store", "ledger", "worktree"],
 };
 /** The one command that starts the daemon. */
 const EXCEPT = new Map([["surfaces/cli/start.ts", "daemon"]]);

@@ -34,6 +34,33 @@ export type AttemptEnd = AttemptFacts &
     | { outcome: "failure"; result: string; error: Failure }
   );
 
+/** What an attempt did to the code, where it worked in a worktree. Commits are full object names. SPEC section 8. */
+export interface Work {
+  /** `cox/<session>/<task>`. */
+  branch: string;
+  /** What the task's branch started from. */
+  base: string;
+  /** The tip of the task's branch; null where the code is as it was. */
+  commit: string | null;
+  /** The commit of the session's branch that brought it there; null while it is not merged. */
+  merged: string | null;
+  /** From `base` to `commit`, oldest first, without merges; `patch` as `git patch-id --stable` gives it. */
+  commits: { id: string; patch: string | null }[];
+  /** What differs from `base`: the new content's blob (null: deleted), and lines (null: not text). */
+  files: { path: string; blob: string | null; added: number | null; deleted: number | null }[];
+  /** What was left out of the commit, and stays in the worktree. */
+  withheld?: { path: string; why: string }[];
+}
+
+/** One gate as it came out; `output` is its end. */
+export interface GateResult {
+  command: string;
+  passed: boolean;
+  exit_code: number | null;
+  duration_ms: number;
+  output: string;
+}
+
 /** `responses/impl-1-a1.json`. Durations in milliseconds, cost in US dollars. */
 export interface ResponseFile {
   task: TaskId;
@@ -50,6 +77,8 @@ export interface ResponseFile {
   duration_ms: number | null;
   model: string | null;
   permission_denials: PermissionDenial[];
+  work?: Work;
+  gates?: GateResult[];
 }
 
 export const NO_FACTS: AttemptFacts = {
