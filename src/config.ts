@@ -43,6 +43,55 @@ export const ConfigSchema = Type.Object(
       "worktree",
       "Where an attempt works: a worktree of its own, or the repository itself.",
     ),
+    verify: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: "Gates of every task: shell commands that must succeed before it is completed.",
+    }),
+    paths: oneOf(
+      ["declared", "enforce"],
+      "declared",
+      "enforce: a task that names its paths may change nothing else; what it changes elsewhere blocks it.",
+    ),
+    on_conflict: oneOf(
+      ["block", "agent"],
+      "block",
+      "agent: a conflict is given to the task's agent first; block: to a person at once.",
+    ),
+    worktree: Type.Object(
+      {
+        setup: Type.Array(Type.String({ minLength: 1 }), {
+          default: [],
+          description: "Shell commands that are run once in each new worktree, such as npm ci.",
+        }),
+        retry: oneOf(
+          ["auto", "continue", "clean"],
+          "auto",
+          "What a further attempt finds: continue: what the last one left; clean: a fresh worktree, the rest is kept for cox rescue; auto: clean after a crash, else continue.",
+        ),
+        sparse: Type.Boolean({ default: false, description: "Check out only the folders of the task's paths." }),
+        workers: Type.Union([Type.Integer({ minimum: 1, maximum: 64 }), Type.Null()], {
+          default: null,
+          description: "Git's checkout.workers: more than one helps with tens of thousands of files.",
+        }),
+        max_file_mb: integer(50, 1, "Larger files are never committed, in MB."),
+        never_commit: Type.Array(Type.String({ minLength: 1 }), {
+          default: [
+            ".env",
+            ".env.*",
+            "*.pem",
+            "*.p12",
+            "*.pfx",
+            "id_rsa",
+            "id_ecdsa",
+            "id_ed25519",
+            ".netrc",
+            ".npmrc",
+          ],
+          description: "Names of files that are never committed, * for any text; .env.example and the like may be.",
+        }),
+      },
+      { description: "The worktrees that attempts work in." },
+    ),
     rescan: duration(
       "5s",
       "How often the whole workspace is compared with what is recorded; file events only shorten the wait.",
@@ -128,6 +177,7 @@ export const ConfigSchema = Type.Object(
         rate_limit: duration("60s", "Wait after a rate limit that names no time."),
         usage_margin: duration("2m", "Wait beyond the reset of a usage limit."),
         verify_rounds: integer(3, 1, "How often an agent may mend what its gates found."),
+        conflict_rounds: integer(1, 1, "How often an agent is given a conflict, where on_conflict is agent."),
       },
       { description: "What happens after a failure." },
     ),

@@ -129,6 +129,13 @@ function roleFrom(front: Front, { prompt, origin }: { prompt: string; origin: st
       return wrong(key, hint);
     return items;
   };
+  const commands = (key: string): string[] | undefined => {
+    if (find(key) === undefined) return undefined;
+    const value = front[find(key) ?? ""];
+    const items = typeof value === "string" ? [value] : value;
+    if (Array.isArray(items) && items.every((item) => typeof item === "string" && item.trim() !== "")) return items;
+    return wrong(key, "Write shell commands, as a list.");
+  };
   const oneOf = <T extends string>(values: readonly T[], ...keys: string[]): T | undefined => {
     const value = text(...keys);
     if (value === undefined) return undefined;
@@ -161,6 +168,7 @@ function roleFrom(front: Front, { prompt, origin }: { prompt: string; origin: st
     disallowed_tools: list(toolHint, TOOL, "disallowed_tools", "disallowedTools"),
     permission_mode: oneOf(PERMISSION_MODES, "permission_mode", "permissionMode"),
     isolation: oneOf(["worktree", "none"] as const, "isolation"),
+    verify: commands("verify"),
     max_turns: turns as number | undefined,
     timeout,
     command: text("command"),

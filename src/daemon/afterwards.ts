@@ -27,6 +27,7 @@ export async function afterwards(
     if (event.type !== "ended") continue;
     failpoint("before-forget");
     await agents.forget(event.runId);
+    agents.tidy(event.session, event.id);
     failpoint("forgotten");
   }
 }

@@ -1,15 +1,13 @@
 /** The agents that live: started, followed, limited in time, stopped, and found again after a restart. SPEC section 6. */
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import writeFileAtomic from "write-file-atomic";
 import { commandRunner } from "../agent/command.ts";
 import { claudeRunner } from "../agent/claude.ts";
 import { findRun, readRun, startProcess, stopRun, sweep, type RunningProcess } from "../agent/process.ts";
 import { variableOf, withMarker } from "../agent/proc-table.ts";
-import { agentEnvironment } from "../agent/environment.ts";
-import { gatesMarker, runGates } from "../agent/gates.ts";
+import { gatesMarker } from "../agent/gates.ts";
 import { Leftovers } from "../agent/leftovers.ts";
 import type { AttemptRequest, Runner, RunOutput } from "../agent/runner.ts";
 import { Wrappers } from "../agent/wrapper.ts";
@@ -17,15 +15,17 @@ import { scriptedRunner } from "../agent/scripted.ts";
 import type { Event } from "../machine/event.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
-import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
+import { attemptName, taskKey, type RunId, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import type { RunnerKind } from "../model/role.ts";
 import { formatDuration, parseDuration, toMs } from "../model/time.ts";
-import type { Run, StopReason } from "../model/transition.ts";
+import type { Change, Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
-import { describe, newsOf, requestFor, responseOf, type Live } from "./live.ts";
+import { describe, laterResponse, newsOf, requestFor, responseOf, type Live } from "./live.ts";
+import { noteStop, stopReason } from "./stop-file.ts";
 import { keepTranscript } from "./transcripts.ts";
 import { look, watchSilence } from "./vigil.ts";
+import { Workshop } from "./workshop.ts";
 import type { Workspace } from "./workspace.ts";
 
 const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
@@ -34,25 +34,13 @@ const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
   scripted: scriptedRunner,
 };
 
-const FOLLOW_MS = 500;
-const DESCRIBE_MS = 200;
-const RETRY_START_MS = 2000;
+const [FOLLOW_MS, DESCRIBE_MS, RETRY_START_MS] = [500, 200, 2000];
 const BUDGET_GRACE_MS = 1000;
 /** Of what an agent told, so much is searched for values that are known by their digest only. */
 const MOST_SEARCHED_BYTES = 256 * 1024;
-/** In the run's folder: why it is being stopped. */
-const STOP_FILE = "stop";
-const STOP_REASONS: readonly StopReason[] = [
-  "cancelled",
-  "requeued",
-  "deleted",
-  "timeout",
-  "stalled",
-  "budget",
-  "shutdown",
-];
 /** What says nothing about the task: the machine is short of something. */
 const PASSING = new Set(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM", "ENOSPC", "EDQUOT", "EROFS", "EIO"]);
+const GONE: Failure = { class: "invalid", message: "The task or its role is gone.", hint: "Save the task again." };
 const NOT_STARTED: Failure = { class: "unknown", message: "It was stopped before it had been started." };
 const MAX_READ_BYTES = 32 * 1024 * 1024;
 
@@ -71,14 +59,14 @@ export class Agents {
     ended: (runId, processes) => this.looked(runId, processes),
   });
   private left = false;
-  /** Runs whose gates are at work. */
-  private readonly checking = new Set<RunId>();
+  private readonly workshop: Workshop;
   /** Runs whose leftovers are still to be looked for, and whether all else is done with them. */
   private readonly unswept = new Map<RunId, boolean>();
 
   constructor(workspace: Workspace, report: (event: Event) => void) {
     this.workspace = workspace;
     this.report = report;
+    this.workshop = new Workshop(workspace);
     void this.wrappers.prepare();
   }
 
@@ -90,8 +78,10 @@ export class Agents {
   async start(run: Run): Promise<void> {
     failpoint("before-start");
     const live = await this.prepare(run);
-    if (!live) return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
+    if (!live) return this.gone(run);
     try {
+      if (run.isolation === "worktree" && !(await this.enter(live))) return;
+      if (run.merging) return await this.merge(live);
       const request = await requestFor(this.workspace, live);
       const started = await this.launch(live, request);
       if (!started) return;
@@ -107,6 +97,45 @@ export class Agents {
         error: { class: "unknown", message: (error as Error).message },
       });
     }
+  }
+
+  /** Whether its worktree is there; if not, its end is told. */
+  private async enter(live: Live): Promise<boolean> {
+    const entered = await this.workshop.enter(live);
+    if (this.left || !this.workspace.tenure.holds()) return false;
+    if ("place" in entered) live.place = entered.place;
+    if ("place" in entered && !live.stopping) return true;
+    const error = "failure" in entered ? entered.failure : NOT_STARTED;
+    this.finish(live, { ...NO_FACTS, outcome: "failure", result: "", error });
+    return false;
+  }
+
+  /** No agent: what the last one left. */
+  private async merge(live: Live): Promise<void> {
+    const end = await this.workshop.deliver(live, { ...NO_FACTS, outcome: "success", result: "" });
+    if (this.left) return;
+    const response = await laterResponse(this.workspace, live.run, end);
+    this.finish(live, end, response);
+  }
+
+  /** After its end is on record, or its task is gone. */
+  tidy(session: SessionId, id: TaskId): void {
+    this.tidying(this.workshop.tidy(session, id));
+  }
+
+  tidyDeleted(changes: readonly Change[]): void {
+    for (const change of changes)
+      if (change.of === "task" && change.to === "deleted") this.tidy(change.session, change.id);
+  }
+
+  tidyAll(): void {
+    this.tidying(this.workshop.tidyAll());
+  }
+
+  private tidying(work: Promise<void>): void {
+    const watched = work.catch((error: Error) => this.workspace.log.say("warn", `a worktree stays: ${error.message}`));
+    this.finishing.add(watched);
+    void watched.finally(() => this.finishing.delete(watched));
   }
 
   /** The process, once there is room for it; undefined when there will be none: then its end is told. */
@@ -152,14 +181,18 @@ export class Agents {
 
   /** After a restart: follows what still runs, settles what has ended, starts what never was. */
   async adopt(run: Run): Promise<void> {
+    if (run.merging) return this.start(run);
     const live = await this.prepare(run);
     if (!live) {
       await stopRun({ runDir: this.folderOf(run.runId), runId: run.runId, graceMs: this.grace(), first: "SIGTERM" });
-      return this.failed(run, "invalid", "The task or its role is gone.", "Save the task again.");
+      return this.gone(run);
     }
     const found = await findRun({ runDir: live.runDir, runId: run.runId });
+    const entered = await this.workshop.entered(live);
+    if (entered && "place" in entered) live.place = entered.place;
+    if (entered && "failure" in entered) live.lost = entered.failure;
     const name = `${run.session} ${attemptName(run.id, run.attempt)}`;
-    const why = run.stopping ?? (await this.stopReason(live.runDir));
+    const why = run.stopping ?? (await stopReason(live.runDir));
     switch (found.state) {
       case "never-started":
         if (why) {
@@ -208,7 +241,7 @@ export class Agents {
     if (live.stopping) return;
     live.stopping = why;
     // If this daemon dies meanwhile, the next one knows why the agent ended.
-    await writeFileAtomic(join(live.runDir, STOP_FILE), why, { fsync: false }).catch(() => {});
+    await noteStop(live.runDir, why);
     this.workspace.log.say("info", `stopping ${run.session} ${attemptName(run.id, run.attempt)}: ${why}`);
     live.told.resolve();
     await this.end(live);
@@ -230,11 +263,6 @@ export class Agents {
     await stopRun({ runDir: live.runDir, runId: live.run.runId, graceMs, first });
   }
 
-  private async stopReason(runDir: string): Promise<StopReason | undefined> {
-    const text = await readFile(join(runDir, STOP_FILE), "utf8").catch(() => "");
-    return STOP_REASONS.find((reason) => reason === text);
-  }
-
   /** Waits until every end that is being read has been reported. */
   async settled(): Promise<void> {
     while (this.finishing.size > 0) await Promise.all(this.finishing);
@@ -252,12 +280,12 @@ export class Agents {
   leave(): void {
     this.left = true;
     for (const live of this.live.values()) {
+      // The next daemon begins them anew; nobody waits for what they say.
+      if (live.checking) void sweep(gatesMarker(live.run.runId));
       live.told.resolve();
       for (const timer of live.timers) clearInterval(timer);
     }
     this.live.clear();
-    // The next daemon begins them anew; nobody waits for what they say.
-    for (const runId of this.checking) void sweep(gatesMarker(runId));
   }
 
   /** What a recorded attempt no longer needs. While its folder is there, the next daemon looks for what it left. */
@@ -342,9 +370,12 @@ export class Agents {
     this.release(live, output);
     const end = live.runner.read({ task: live.task, role: live.role }, output);
     failpoint("read");
-    await this.keep(live, output);
+    const name = attemptName(live.run.id, live.run.attempt);
+    await keepTranscript(this.workspace.folder, { ...live, name, output }).catch((error: Error) =>
+      this.workspace.log.say("warn", `the conversation of ${name} could not be kept: ${error.message}`),
+    );
     failpoint("after-transcript");
-    this.finish(live, await this.verified(live, end));
+    this.finish(live, live.lost ? failed(end, live.lost) : await this.workshop.deliver(live, end));
     failpoint("after-response");
   }
 
@@ -353,26 +384,6 @@ export class Agents {
     const again = role.runner === "command" && !stopping && end.kind !== "vanished" && this.unswept.has(run.runId);
     if (again && process?.wrapper) this.wrappers.giveBack(process.wrapper, run.runId);
     else void process?.wrapper?.retire();
-  }
-
-  /** "Done" is what the task's gates say. */
-  private async verified(live: Live, end: AttemptEnd): Promise<AttemptEnd> {
-    const { verify } = live.task.execution;
-    if (end.outcome !== "success" || !verify?.length || live.stopping) return end;
-    const { repository, config } = this.workspace;
-    const env = agentEnvironment({ userEnv: process.env, names: config.agent.env, runner: "command", extra: {} });
-    const timeout = parseDuration(config.agent.timeout) ?? 0;
-    this.workspace.log.say(
-      "info",
-      `${live.run.session} ${attemptName(live.run.id, live.run.attempt)}: checking ${verify.length} gates`,
-    );
-    const { runId } = live.run;
-    this.checking.add(runId);
-    const failure = await runGates({ commands: verify, cwd: repository, env, runId, runDir: live.runDir, timeout });
-    this.checking.delete(runId);
-    if (!failure) return end;
-    const { outcome: _outcome, result, ...facts } = end;
-    return { ...facts, outcome: "failure", result, error: failure };
   }
 
   private looked(runId: RunId, processes: number): void {
@@ -386,33 +397,20 @@ export class Agents {
     if (processes > 0) this.workspace.log.say("warn", `ended ${processes} processes that run ${runId} left behind`);
   }
 
-  private async keep(live: Live, output: RunOutput): Promise<void> {
-    const { run } = live;
-    const name = attemptName(run.id, run.attempt);
-    const stream = live.role.runner !== "command";
-    await keepTranscript(this.workspace.folder, {
-      session: run.session,
-      name,
-      runDir: live.runDir,
-      stream,
-      output,
-    }).catch((error: Error) =>
-      this.workspace.log.say("warn", `the conversation of ${name} could not be kept: ${error.message}`),
-    );
-  }
-
-  private finish(live: Live, end: AttemptEnd): void {
+  private finish(live: Live, end: AttemptEnd, response?: ResponseFile): void {
     const { run } = live;
     for (const timer of live.timers) clearInterval(timer);
     this.live.delete(taskKey(run.session, run.id));
     this.workspace.identities.delete(run.runId);
     const durationMs = Math.max(0, Date.now() - toMs(run.startedAt));
     const { session, id, attempt, runId } = run;
-    this.responses.set(runId, responseOf(run, end, durationMs));
+    const told = run.merging ? response : responseOf(run, end, durationMs);
+    if (told) this.responses.set(runId, told);
     const stopped = live.stopping;
+    const about = { type: "ended" as const, session, id, attempt, runId, ...(run.merging ? { merging: true } : {}) };
     const event: Event = stopped
-      ? { type: "ended", session, id, attempt, runId, end: { kind: "stopped", why: stopped, facts: end, durationMs } }
-      : { type: "ended", session, id, attempt, runId, end: { kind: "finished", end, durationMs, ...this.told(end) } };
+      ? { ...about, end: { kind: "stopped", why: stopped, facts: end, durationMs } }
+      : { ...about, end: { kind: "finished", end, durationMs, ...this.told(end) } };
     this.report(event);
     const cost = end.cost_usd === null ? "" : ` · $${end.cost_usd.toFixed(4)}`;
     const how = stopped
@@ -431,9 +429,8 @@ export class Agents {
     return end.outcome === "failure" ? { told: this.workspace.secrets.redact(end.error.message) } : {};
   }
 
-  private failed(run: Run, kind: "invalid", message: string, hint: string): void {
-    const { session, id, attempt, runId } = run;
-    const end: AttemptEnd = { ...NO_FACTS, outcome: "failure", result: "", error: { class: kind, message, hint } };
+  private gone({ session, id, attempt, runId }: Run): void {
+    const end: AttemptEnd = { ...NO_FACTS, outcome: "failure", result: "", error: GONE };
     this.report({ type: "ended", session, id, attempt, runId, end: { kind: "finished", end, durationMs: 0 } });
   }
 
@@ -444,4 +441,9 @@ export class Agents {
   private grace(): number {
     return parseDuration(this.workspace.config.agent.stop_grace) ?? 0;
   }
+}
+
+function failed(end: AttemptEnd, error: Failure): AttemptEnd {
+  const { outcome: _outcome, result, ...facts } = end;
+  return end.outcome === "failure" ? end : { ...facts, outcome: "failure", result, error };
 }

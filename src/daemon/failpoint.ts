@@ -31,7 +31,18 @@ export const FAILPOINTS = [
 ] as const;
 /** Merging another history: once its files are on disk, and once it is in the ledger. */
 export const MERGE_FAILPOINTS = ["merged-on-disk", "merged-forward", "merged-in-ledger"] as const;
-export type Failpoint = (typeof FAILPOINTS)[number] | (typeof MERGE_FAILPOINTS)[number];
+/** A worktree: made, its work committed, checked and merged, and the worktree removed. */
+const WORKTREE_FAILPOINTS = [
+  "worktree-made",
+  "before-commit",
+  "committed",
+  "gates-passed",
+  "before-publish",
+  "published",
+  "worktree-removed",
+] as const;
+export type Failpoint =
+  (typeof FAILPOINTS)[number] | (typeof MERGE_FAILPOINTS)[number] | (typeof WORKTREE_FAILPOINTS)[number];
 
 const [target = "", times = "1"] = (process.env["COX_FAILPOINT"] ?? "").split(":");
 let left = Number(times);

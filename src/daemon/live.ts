@@ -7,12 +7,14 @@ import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Event } from "../machine/event.ts";
 import { leftFor } from "../machine/budget.ts";
+import type { Failure } from "../model/failure.ts";
 import { attemptName, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
 import { NOTHING } from "../model/spent.ts";
 import type { LastAttempt, Task } from "../model/task.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
+import type { Place } from "../worktree/place.ts";
 import { dayOf } from "./capacity.ts";
 import { refusedPrompt } from "./prompts.ts";
 import type { Workspace } from "./workspace.ts";
@@ -23,6 +25,12 @@ export interface Live {
   role: Role;
   runner: Runner;
   runDir: string;
+  /** The worktree it works in, where it has one. */
+  place?: Place;
+  /** Why its work cannot be had. */
+  lost?: Failure;
+  /** Its gates, or its set-up, are at work. */
+  checking?: boolean;
   /** Once it is started or found. */
   process?: RunningProcess;
   progress: Progress;
@@ -60,7 +68,7 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
     prompt: role.runner === "command" ? "" : prompt,
     promptFile,
     responseFile: join(runDir, "response.json"),
-    cwd: repository,
+    cwd: live.place?.ground.workTree ?? repository,
     runDir,
     repository,
     settings: {
@@ -126,5 +134,22 @@ export function responseOf(run: Run, end: AttemptEnd, durationMs: number): Respo
     duration_ms: durationMs,
     model,
     permission_denials,
+    ...(end.work ? { work: end.work } : {}),
+    ...(end.gates ? { gates: end.gates } : {}),
   };
+}
+
+/** The response of an attempt whose work was merged later: as it was, with what became of the work. */
+export async function laterResponse(
+  workspace: Workspace,
+  run: Run,
+  end: AttemptEnd,
+): Promise<ResponseFile | undefined> {
+  const path = join(workspace.folder, at.response(run.session, attemptName(run.id, run.attempt)));
+  try {
+    const before = JSON.parse(await readFile(path, "utf8")) as ResponseFile;
+    return { ...before, ...(end.work ? { work: end.work } : {}), ...(end.gates ? { gates: end.gates } : {}) };
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,6 @@
  * The loop: look, decide, record, act. One batch at a time; what happens meanwhile waits for the next, so that many
  * transitions share one write to disk and ledger.
  */
-import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Event } from "../machine/event.ts";
 import { apply, decide, type Decision } from "../machine/machine.ts";
@@ -16,11 +15,12 @@ import { headCommit } from "../ledger/head.ts";
 import { afterwards } from "./afterwards.ts";
 import { Agents } from "./agents.ts";
 import { Alarm } from "./alarm.ts";
-import { Capacity, dayOf } from "./capacity.ts";
+import { Capacity } from "./capacity.ts";
 import { subjectOf } from "../ledger/entries.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { lentTo } from "./lent.ts";
 import { giveBackMemory } from "./memory.ts";
 import { Notices } from "./notices.ts";
 import { Merging } from "./merging.ts";
@@ -43,8 +43,7 @@ export interface LoopOptions {
   mergeOnly?: boolean;
 }
 
-const MOST_STALE = 60;
-const STALE_MS = 20;
+const [MOST_STALE, STALE_MS] = [60, 20];
 /** So often a merge is tried that somebody's saves, or a full disk, come in the way of. */
 const MOST_MERGES = 10;
 
@@ -118,6 +117,7 @@ export class Loop {
     try {
       await this.round(await this.foundAfterMerges(first.found), true);
       if (this.lost) return 1;
+      if (!mergeOnly) this.agents.tidyAll();
       let done = await this.mergeIn();
       for (let rounds = 1; ; rounds++) {
         if (mergeOnly && (done || rounds === MOST_MERGES)) {
@@ -233,7 +233,7 @@ export class Loop {
     const cleans = !starting && !workspace.state.draining && this.housekeeping.isDue(now);
     if (cleans) observed.events.push(...(await this.insist(() => this.housekeeping.look(now))));
     await this.reloadIfAsked(observed);
-    const lent = { now: instant(now), chance: Math.random, runId: () => randomUUID() as RunId, day: dayOf(now) };
+    const lent = lentTo(workspace, now);
     const concurrency = this.capacity.now(workspace.config, workspace.state.runs.size);
     for (let tries = 0; ; tries++) {
       const { obstructed } = workspace;
@@ -308,6 +308,7 @@ export class Loop {
       if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
+    this.agents.tidyDeleted(decision.changes);
     this.notices.tell(decision, workspace.state, workspace.config, Date.now());
     failpoint("applied");
     this.wakeAt = Number.POSITIVE_INFINITY;

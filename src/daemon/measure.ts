@@ -6,7 +6,7 @@ import type { Instant } from "../model/time.ts";
 
 export function metricsOf(events: readonly Event[], state: State, now: Instant): MetricsLine[] {
   return events.flatMap((event): MetricsLine[] => {
-    if (event.type !== "ended") return [];
+    if (event.type !== "ended" || event.merging) return [];
     const { session, id: task, attempt, runId: run_id, end } = event;
     const known = state.sessions.get(session)?.tasks.get(task);
     const facts = end.kind === "finished" ? end.end : end.facts;

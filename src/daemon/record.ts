@@ -52,7 +52,8 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   const placed = placeFiles(workspace, { batch, plan, markers });
   try {
     // The ledger's objects are made meanwhile; what names them comes after the files.
-    await workspace.ledger.record(plan.entries, placed);
+    const { commits } = await workspace.ledger.record(plan.entries, placed);
+    noteBegun(workspace, batch, { entries: plan.entries, commits });
   } catch (error) {
     // Whatever follows must find the files at rest.
     await placed.catch(() => {});
@@ -65,6 +66,21 @@ export async function record(workspace: Workspace, batch: Batch): Promise<Record
   for (const change of batch.decision.changes) noteVersions(workspace, change);
   for (const change of batch.decision.changes) noteSource(workspace, change);
   return { done: true };
+}
+
+/** Which commits say that attempts began: the commits of their work name them. */
+function noteBegun(
+  { begun }: Workspace,
+  { decision }: Batch,
+  { entries, commits }: { entries: readonly LedgerEntry[]; commits: readonly string[] },
+): void {
+  for (const change of decision.changes) {
+    if (change.of !== "run-started") continue;
+    const { session, id, runId } = change.run;
+    const place = entries.findLastIndex(({ subject }) => subject === `${session} ${id}: pending -> active`);
+    const commit = commits[place];
+    if (commit !== undefined) begun.set(runId, commit);
+  }
 }
 
 /** Somebody has saved these meanwhile. */

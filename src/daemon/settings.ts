@@ -26,7 +26,7 @@ export async function reloadConfig(workspace: Workspace): Promise<boolean> {
   }
   workspace.secrets.add(read.ok.agent.env);
   workspace.config = read.ok;
-  workspace.policy = policyOf(read.ok, workspace.roles);
+  workspace.policy = { ...policyOf(read.ok, workspace.roles), hasCommits: workspace.hasCommits };
   log.setLevel(read.ok.log_level);
   log.say("info", "config.yaml was taken");
   return true;
@@ -38,7 +38,7 @@ export async function reloadRoles(workspace: Workspace): Promise<void> {
     say: (text) => workspace.log.say("warn", text),
   });
   workspace.secrets.addRoles(workspace.roles);
-  workspace.policy = policyOf(workspace.config, workspace.roles);
+  workspace.policy = { ...policyOf(workspace.config, workspace.roles), hasCommits: workspace.hasCommits };
 }
 
 export async function loadConfig(

@@ -3,20 +3,23 @@ import { copyFile, mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { RunOutput } from "../agent/runner.ts";
 import type { SessionId } from "../model/ids.ts";
+import type { Role } from "../model/role.ts";
+import type { Run } from "../model/transition.ts";
 import { writeFiles } from "../store/files.ts";
 import { at } from "../store/paths.ts";
 import { chat } from "../views/stream.ts";
 
 export async function keepTranscript(
   workspace: string,
-  of: { session: SessionId; name: string; runDir: string; stream: boolean; output: RunOutput },
+  of: { run: Pick<Run, "session">; role: Pick<Role, "runner">; name: string; runDir: string; output: RunOutput },
 ): Promise<void> {
-  if (!of.stream) return;
-  const messages = join(workspace, at.messages(of.session, of.name));
+  if (of.role.runner === "command") return;
+  const { session } = of.run;
+  const messages = join(workspace, at.messages(session, of.name));
   await mkdir(dirname(messages), { recursive: true });
   await copyFile(join(of.runDir, "stdout"), messages);
   const content = chat(of.output.stdout.split("\n"));
-  await writeFiles(workspace, [{ path: at.chat(of.session, of.name), content }], false);
+  await writeFiles(workspace, [{ path: at.chat(session, of.name), content }], false);
 }
 
 /** A longer stream stays on disk alone. */

@@ -1,7 +1,7 @@
 /** What the daemon before this one had begun and not come to record: found at start, and put in order. */
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writesOf } from "../machine/overlap.ts";
+import { isolationOf, writesOf } from "../machine/overlap.ts";
 import { taskKey, type RunId, type SessionId } from "../model/ids.ts";
 import type { Task } from "../model/task.ts";
 import { instant } from "../model/time.ts";
@@ -111,9 +111,10 @@ function writtenTask(content: Buffer): Task | undefined {
 }
 
 /** The run of an attempt that the task's file tells of. */
-export function runOf({ roles }: Workspace, session: SessionId, task: Task, runId: RunId): Run {
+export function runOf({ roles, policy }: Workspace, session: SessionId, task: Task, runId: RunId): Run {
   const role = roles.get(task.agent);
   const last = task.execution.last_attempt;
+  const isolation = role ? isolationOf(task, role, policy) : "none";
   return {
     session,
     id: task.id,
@@ -122,6 +123,8 @@ export function runOf({ roles }: Workspace, session: SessionId, task: Task, runI
     role: task.agent,
     model: task.execution.model ?? role?.model ?? null,
     startedAt: last?.started_at ?? instant(0),
-    writes: role ? writesOf(task, role) : "any",
+    isolation,
+    ...(last?.merging ? { merging: true } : {}),
+    writes: role ? writesOf(task, role, isolation) : "any",
   };
 }

@@ -23,6 +23,12 @@ export interface Workspace {
   /** The `.workflow` folder. */
   folder: string;
   gitDir: string;
+  /** Where refs and objects are, shared by all worktrees. */
+  commonDir: string;
+  /** Whether the repository has a commit that a worktree can start from. */
+  hasCommits: boolean;
+  /** The ledger commits that say an attempt began, by run. */
+  begun: Map<RunId, string>;
   config: Config;
   roles: Map<string, Role>;
   policy: Policy;

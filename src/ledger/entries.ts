@@ -56,7 +56,10 @@ function trailersOf(transition: Transition, facts: EntryFacts): [string, string]
       ["Cox-Model", transition.facts?.model],
       ["Cox-Cost-USD", transition.facts?.cost_usd],
       ["Cox-Agent-Session", transition.facts?.agent_session],
-      ["Cox-Code-Commit", transition.attempt === undefined ? null : facts.codeCommit],
+      [
+        "Cox-Code-Commit",
+        transition.attempt === undefined ? null : (transition.facts?.work?.commit ?? facts.codeCommit),
+      ],
       ["Cox-Note", transition.attempt === undefined ? null : facts.note],
     );
   } else {

@@ -2,6 +2,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** The branch that HEAD names, from the file alone; null where it is on none. */
+export function headBranch(gitDir: string): string | null {
+  try {
+    return /^ref: refs\/heads\/([^\0\n]+)\n?$/.exec(readFileSync(join(gitDir, "HEAD"), "utf8"))?.[1] ?? null;
+  } catch {
+    return null;
+  }
+}
+
 /** The commit of HEAD, from the files alone; null where that needs more (an unborn branch, packed or other refs). */
 export function headCommit(gitDir: string): string | null {
   try {

@@ -15,7 +15,8 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "affected_modules risks performance_considerations error_handling analysis_source session_id project current_phase " +
     "progress completed_phases current_tasks created_at updated_at task session result structured permission_denials tool_name " +
     "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
-    "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with"
+    "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
+    "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output"
   ).split(" "),
 );
 
@@ -54,7 +55,8 @@ const PLACES = [
     "over_budget/*",
     "conflict/versions/*",
   ].map((key) => `execution/${key}`),
-  ...["spent/*", "execution/last_attempt/continued"],
+  ...["spent/*", "execution/last_attempt/continued", "work/branch", "work/base", "work/commit", "work/merged"],
+  ...["work/commits/*/id", "work/commits/*/patch", "work/files/*/blob", "gates/*/duration_ms"],
   ...["source/file", "source/sha256"].map((key) => `execution/${key}`),
   ...["attempt", "run_id", "agent_session", "started_at", "ended_at", "outcome", "error/class", "error/retry_at"].map(
     (key) => `execution/last_attempt/${key}`,

@@ -23,7 +23,16 @@ export type Event =
   | { type: "session-gone"; session: SessionId; by: Actor }
   /** The marker files that exist, newest first. */
   | { type: "markers"; present: SessionId[] }
-  | { type: "ended"; session: SessionId; id: TaskId; attempt: number; runId: RunId; end: RunEnd }
+  /** `merging`: no agent had run, what it left was to be merged. */
+  | {
+      type: "ended";
+      session: SessionId;
+      id: TaskId;
+      attempt: number;
+      runId: RunId;
+      end: RunEnd;
+      merging?: boolean;
+    }
   /** What can be seen of a run while it works. */
   | { type: "progress"; session: SessionId; id: TaskId; runId: RunId; seen: Spent; answered: boolean; warned?: Instant }
   /** A person wrote the response of an attempt. */

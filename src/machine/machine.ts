@@ -47,7 +47,7 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
     case "trust-changed":
       return trustChanged(draft, event);
     case "session-found":
-      return sessionFound(draft, event);
+      return sessionFound(draft, event, lent);
     case "session-edited":
       return sessionEdited(draft, event, policy);
     case "session-gone":

@@ -2,9 +2,21 @@
 import { mayWrite, type Role } from "../model/role.ts";
 import { pathsOf, type Task } from "../model/task.ts";
 import type { Run } from "../model/transition.ts";
+import type { Policy } from "./policy.ts";
 
-/** What an agent of this role may write for this task. */
-export function writesOf(task: Task, role: Role): Run["writes"] {
+/** Where an agent of this role works on this task: a worktree needs a commit to start from. */
+export function isolationOf(
+  task: Task,
+  role: Role,
+  policy: Pick<Policy, "isolation" | "hasCommits">,
+): Run["isolation"] {
+  if (!policy.hasCommits || role.runner === "human") return "none";
+  return task.execution.isolation ?? role.isolation ?? policy.isolation;
+}
+
+/** What an agent of this role may write for this task that others could write too. */
+export function writesOf(task: Task, role: Role, isolation: Run["isolation"]): Run["writes"] {
+  if (isolation === "worktree") return "none";
   const paths = pathsOf(task).map(normalPath);
   if (paths.length === 0) return mayWrite(role) ? "any" : "none";
   if (!mayWrite(role) && role.runner !== "command") return "none";

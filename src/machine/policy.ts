@@ -10,11 +10,26 @@ export interface Policy {
   /** Most agents at once; where it is `auto` the most there may be, of which the daemon allows what there is room for. */
   concurrency: number;
   maxActiveSessions: number;
-  retry: { attempts: number; base: number; rateLimit: number; usageMargin: number; verifyRounds: number };
+  retry: {
+    attempts: number;
+    base: number;
+    rateLimit: number;
+    usageMargin: number;
+    verifyRounds: number;
+    conflictRounds: number;
+  };
   breaker: { failures: number; window: number; open: number };
   /** How long sessions stay on disk. */
   retention: { completed: number; failed: number };
   roles: ReadonlyMap<string, Role>;
+  /** Where attempts work, unless the task or the role says otherwise. */
+  isolation: "worktree" | "none";
+  /** Whether the repository has a commit that a worktree can start from. */
+  hasCommits: boolean;
+  /** What a further attempt finds in its worktree. */
+  worktreeRetry: "auto" | "continue" | "clean";
+  /** Whether a conflict is given to the task's agent first. */
+  onConflict: "block" | "agent";
   model: string | null;
   /** Role that tries what another one has given up. */
   fallbackAgent: string | null;
@@ -35,6 +50,8 @@ export interface Lent {
   /** 0 ≤ x < 1. */
   chance: () => number;
   runId: () => RunId;
+  /** The branch that is checked out; null where HEAD is on none. */
+  branch?: string | null;
   /** The day it is where the user lives, and when it ends; without it a day of UTC. */
   day?: { name: string; ends: Instant };
 }
@@ -56,10 +73,15 @@ export function policyOf(config: Config, roles: ReadonlyMap<string, Role>): Poli
       rateLimit: ms(config.retry.rate_limit),
       usageMargin: ms(config.retry.usage_margin),
       verifyRounds: config.retry.verify_rounds,
+      conflictRounds: config.retry.conflict_rounds,
     },
     breaker: { failures: config.breaker.failures, window: ms(config.breaker.window), open: ms(config.breaker.open) },
     retention: { completed: ms(config.retention.completed), failed: ms(config.retention.failed) },
     roles,
+    isolation: config.isolation,
+    hasCommits: false,
+    worktreeRetry: config.worktree.retry,
+    onConflict: config.on_conflict,
     model: config.agent.model,
     fallbackAgent: config.agent.fallback_agent,
     stagger: ms(config.agent.stagger),

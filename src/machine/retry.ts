@@ -49,9 +49,12 @@ export function afterFailure(task: Task, error: Failure, policy: Policy, lent: L
         failures: failures - 1,
         counts: false,
       };
-    case "budget":
     case "conflict":
-      return blocked(error.class);
+      return policy.onConflict === "agent" && failures <= policy.retry.conflictRounds
+        ? again(lent.now, "conflict")
+        : blocked("conflict");
+    case "budget":
+      return blocked("budget");
     // These need a change; only a person can know that they pass by themselves.
     case "auth":
     case "invalid":

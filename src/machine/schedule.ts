@@ -4,11 +4,11 @@ import type { Role } from "../model/role.ts";
 import { stateOf, withExecution, withState, type Task } from "../model/task.ts";
 import { instant, toMs, type Instant } from "../model/time.ts";
 import type { Breaker, Run } from "../model/transition.ts";
-import { begun } from "./attempt.ts";
+import { begun, beginsMerge, mergesOnly, startsClean } from "./attempt.ts";
 import { ACCOUNT, Purse } from "./budget.ts";
 import { breakerKey, onStart, permits, withoutLostProbe } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
-import { mayClash, writesOf } from "./overlap.ts";
+import { isolationOf, mayClash, writesOf } from "./overlap.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
 import { startsBefore } from "./state.ts";
 import { move } from "./steering.ts";
@@ -27,7 +27,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
     const role = policy.roles.get(task.agent);
     // People need no slot: behind a full house only they are looked for.
     const needsSlot = role !== undefined && role.runner !== "human" && task.execution.approve !== "before";
-    const claim = `${task.agent}\n${task.paths}`;
+    const claim = `${task.agent}\n${task.execution.isolation}\n${task.paths}`;
     if (needsSlot && (live.length >= policy.concurrency || clashing.has(claim))) continue;
     if (draft.run(session, task.id)) continue; // its agent is still being stopped
     const state = stateOf(task);
@@ -43,6 +43,10 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       move(draft, session, task, { status: "blocked", reason: "awaiting-approval" }, "daemon");
       continue;
     }
+    if (mergesOnly(task)) {
+      if (live.length < policy.concurrency) live.push(startMerge(draft, { session, task, role }, lent));
+      continue;
+    }
     if (role.runner === "human") {
       askPerson(draft, session, task, lent);
       continue;
@@ -55,7 +59,8 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       continue;
     }
     if (live.length >= policy.concurrency) continue;
-    const writes = writesOf(task, role);
+    const isolation = isolationOf(task, role, policy);
+    const writes = writesOf(task, role, isolation);
     if (live.some((run) => mayClash(run.writes, writes))) {
       clashing.add(claim);
       continue;
@@ -67,7 +72,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       later(blockedUntil);
       continue;
     }
-    live.push(start(draft, { session, task, role, writes }, policy, lent));
+    live.push(start(draft, { session, task, role, writes, isolation }, policy, lent));
   }
   if (draft.sessionIds().some((session) => draft.overBudget(session).some(waitsForTomorrow))) later(today(lent).ends);
   if (wake) draft.act({ do: "wake", at: wake });
@@ -82,7 +87,7 @@ const waitsForTomorrow = (task: Task) => task.execution.over_budget?.of === "day
 function accountFull(draft: Draft, live: readonly Run[], policy: Policy, at: Instant): Instant | undefined {
   const now = toMs(at);
   const starts = live
-    .filter((run) => policy.roles.get(run.role)?.runner === "claude")
+    .filter((run) => policy.roles.get(run.role)?.runner === "claude" && !run.merging)
     .map((run) => toMs(run.startedAt));
   if (starts.length === 0) return undefined;
   const warned = draft.warning(ACCOUNT);
@@ -130,22 +135,41 @@ function breakerNow(draft: Draft, key: string, now: Instant): Breaker {
 
 function start(
   draft: Draft,
-  what: { session: SessionId; task: Task; role: Role; writes: Run["writes"] },
+  what: { session: SessionId; task: Task; role: Role } & Pick<Run, "writes" | "isolation">,
   policy: Policy,
   lent: Lent,
 ): Run {
-  const { session, task, role, writes } = what;
+  const { session, task, role, writes, isolation } = what;
   const attempt = task.execution.attempts + 1;
   const runId = lent.runId();
   const model = task.execution.model ?? role.model ?? policy.model;
-  const run: Run = { session, id: task.id, attempt, runId, role: role.name, model, startedAt: lent.now, writes };
+  const startedAt = lent.now;
+  const after = begun(task, attempt, runId, lent.now);
+  const clean = isolation === "worktree" && startsClean(task, after, policy) ? { clean: true } : {};
+  const about = { session, id: task.id, attempt, runId, role: role.name, model };
+  const run: Run = { ...about, startedAt, isolation, ...clean, writes };
   const key = breakerKey(role, task, policy);
   if (key) {
     const before = breakerNow(draft, key, lent.now);
     const breaker = onStart(before, taskKey(session, task.id));
     if (breaker !== before) draft.add({ of: "breaker", key, breaker });
   }
-  move(draft, session, begun(task, attempt, runId, lent.now), { status: "active" }, "daemon", { attempt });
+  move(draft, session, after, { status: "active" }, "daemon", { attempt });
+  draft.add({ of: "run-started", run });
+  draft.act({ do: "start-agent", run });
+  return run;
+}
+
+/** No agent and no new attempt: what the last one left, and a person approved or put in order, is merged. */
+function startMerge(
+  draft: Draft,
+  { session, task, role }: { session: SessionId; task: Task; role: Role },
+  lent: Lent,
+): Run {
+  const attempt = task.execution.last_attempt?.attempt ?? task.execution.attempts;
+  const about = { session, id: task.id, attempt, runId: lent.runId(), role: role.name, model: null };
+  const run: Run = { ...about, startedAt: lent.now, isolation: "worktree", merging: true, writes: "none" };
+  move(draft, session, beginsMerge(task, run.runId, lent.now), { status: "active" }, "daemon", { attempt });
   draft.add({ of: "run-started", run });
   draft.act({ do: "start-agent", run });
   return run;

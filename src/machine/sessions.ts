@@ -5,13 +5,15 @@ import type { Instant } from "../model/time.ts";
 import type { Actor } from "../model/transition.ts";
 import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
-import type { Policy } from "./policy.ts";
+import type { Lent, Policy } from "./policy.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
 
-export function sessionFound(draft: Draft, event: Of<"session-found">): void {
-  const { file, by } = event;
-  if (draft.session(file.session_id)) return;
+/** A session's work starts from the branch that was checked out when it began. */
+export function sessionFound(draft: Draft, event: Of<"session-found">, { branch }: Pick<Lent, "branch">): void {
+  const { by } = event;
+  if (draft.session(event.file.session_id)) return;
+  const file = branch && event.file.base_branch === undefined ? { ...event.file, base_branch: branch } : event.file;
   draft.add({ of: "session", session: file.session_id, from: "new", to: file.status, by, after: file });
   if (file.status === "active") draft.act({ do: "touch-marker", session: file.session_id });
 }

@@ -22,7 +22,7 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   draft.add({ of: "run-ended", session, id });
   const spent = spentIn(run, event.end);
   charge(draft, session, spent, lent);
-  followBreaker(draft, run, event.end, policy, lent);
+  if (!run.merging) followBreaker(draft, run, event.end, policy, lent);
 
   const task = draft.task(session, id);
   const last = task?.execution.last_attempt;
@@ -33,7 +33,7 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
     draft.add({ of: "task-edit", session, id, by: "daemon", fields: ["execution.last_attempt"], after });
     return;
   }
-  const charged = withLast(task, last, { end: event.end, spent }, lent);
+  const charged = withWork(run, withLast(task, last, { end: event.end, spent }, lent), event.end, last);
   const over = overAfter(draft, { session, task: charged, end: event.end, spent }, policy, lent);
   const noted = over ? { task: charged } : learn(draft, charged, event.end, lent);
   const { settled, state } = over
@@ -41,7 +41,7 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
         settled: withExecution(charged, { over_budget: over }),
         state: { status: "blocked", reason: "budget" } as const,
       }
-    : settle(noted.task, event.end, policy, { ...lent, known: noted.known });
+    : settle(noted.task, event.end, policy, { ...lent, known: noted.known, merging: run.merging === true });
   const facts = event.end.kind === "finished" ? event.end.end : event.end.facts;
   draft.add({
     of: "task",
@@ -54,6 +54,20 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
     facts: factsOf(facts),
     after: stateful(settled, state),
   });
+}
+
+/** Where its work is; a merge without an agent leaves all else of the attempt as it was. */
+function withWork(run: Run, task: Task, end: RunEnd, before: LastAttempt): Task {
+  const { work } = end.kind === "finished" ? end.end : end.facts;
+  const { branch, commit } = task.execution;
+  const found = work ? { branch: work.branch, commit: work.commit ?? undefined } : { branch, commit };
+  const last = task.execution.last_attempt;
+  if (!run.merging || !last) return withExecution(task, found);
+  const { merging: _merging, ...rest } = before;
+  const { ended_at = null, outcome = null, error = null } = last;
+  // One that was stopped said nothing about the work.
+  const how = end.kind === "stopped" ? { ended_at } : { ended_at, outcome, error };
+  return withExecution(task, { ...found, last_attempt: { ...rest, ...how } });
 }
 
 /** The budget that this attempt was ended for, or ended by itself for. */
@@ -89,19 +103,19 @@ function learn(draft: Draft, task: Task, end: RunEnd, lent: Lent): { task: Task;
   return { task: withExecution(task, { failed_with: undefined }) };
 }
 
-type Settling = Lent & { known: ErrorPattern | undefined };
+type Settling = Lent & { known: ErrorPattern | undefined; merging: boolean };
 
 function settle(task: Task, end: RunEnd, policy: Policy, lent: Settling): { settled: Task; state: TaskState } {
   if (end.kind === "stopped") {
     // Stopped by the daemon for its own reasons: the attempt does not count.
     if (end.why !== "timeout" && end.why !== "stalled") {
-      return { settled: uncounted(task), state: { status: "pending" } };
+      return { settled: lent.merging ? task : uncounted(task), state: { status: "pending" } };
     }
     return failed(task, { class: end.why, message: STOPPED[end.why] }, policy, lent);
   }
   if (end.end.outcome === "success") {
     const settled = withExecution(task, { failures: undefined });
-    if (task.execution.approve === "after") {
+    if (task.execution.approve === "after" && !lent.merging) {
       return { settled, state: { status: "blocked", reason: "awaiting-approval" } };
     }
     return { settled, state: { status: "completed" } };
@@ -194,8 +208,8 @@ function stateful(task: Task, state: TaskState): Task {
 }
 
 function factsOf(facts: AttemptFacts): Partial<AttemptFacts> {
-  const { agent_session, model, cost_usd } = facts;
-  return { agent_session, model, cost_usd };
+  const { agent_session, model, cost_usd, work } = facts;
+  return { agent_session, model, cost_usd, ...(work ? { work } : {}) };
 }
 
 /** One that was stopped may tell less at its end than was seen of it before: that was spent all the same. */

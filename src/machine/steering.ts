@@ -5,7 +5,7 @@ import type { Instant } from "../model/time.ts";
 import type { Actor, Run, StopReason } from "../model/transition.ts";
 import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
-import { begun } from "./attempt.ts";
+import { begun, mergesOnly } from "./attempt.ts";
 import type { Policy } from "./policy.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
@@ -145,7 +145,8 @@ function approvalOf(before: Task, edited: Task): TaskState | undefined {
   if (!awaits || edited.status !== "blocked" || edited.execution.approved === before.execution.approved)
     return undefined;
   if (edited.execution.approved === true) {
-    return edited.execution.approve === "after" ? { status: "completed" } : { status: "pending" };
+    const done = edited.execution.approve === "after" && !mergesOnly(edited);
+    return done ? { status: "completed" } : { status: "pending" };
   }
   return edited.execution.approved === false ? { status: "blocked", reason: "rejected" } : undefined;
 }

@@ -25,6 +25,9 @@ export interface AttemptFacts {
   tokens: Tokens | null;
   turns: number | null;
   permission_denials: PermissionDenial[];
+  /** What it did to the code, and how its gates came out; absent where nothing was looked at. */
+  work?: Work;
+  gates?: GateResult[];
 }
 
 /** How an agent's process ended, as its runner reads it. `interrupted` is the daemon's own stop. */
@@ -50,6 +53,8 @@ export interface Work {
   files: { path: string; blob: string | null; added: number | null; deleted: number | null }[];
   /** What was left out of the commit, and stays in the worktree. */
   withheld?: { path: string; why: string }[];
+  /** What a person should know of: the repository's own settings that changed while the agent was at work. */
+  noticed?: string[];
 }
 
 /** One gate as it came out; `output` is its end. */

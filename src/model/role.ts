@@ -27,6 +27,8 @@ export interface Role {
   disallowed_tools?: string[];
   permission_mode?: PermissionMode;
   isolation?: "worktree" | "none";
+  /** Gates of all its tasks. */
+  verify?: string[];
   max_turns?: number;
   timeout?: string;
   /** Shell command of a `command` role. */

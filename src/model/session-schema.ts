@@ -23,7 +23,17 @@ export const SessionSchema = Type.Object(
     }),
     created_at: Type.Optional(Type.String()),
     updated_at: Type.Optional(Type.String()),
-    branch: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+    branch: Type.Optional(
+      Type.Union([Type.String(), Type.Null()], { description: "Where its tasks' work is merged. Set by Coxswain." }),
+    ),
+    base_branch: Type.Optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description: "The branch that was checked out when it began: what it starts from. Set by Coxswain.",
+      }),
+    ),
+    verify: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), { description: "Gates of all its tasks: shell commands." }),
+    ),
     budget_usd: Type.Optional(Type.Union([Type.Number({ exclusiveMinimum: 0 }), Type.Null()])),
     budget_tokens: Type.Optional(Type.Union([Type.Integer({ minimum: 1 }), Type.Null()])),
     tokens: Type.Optional(Type.Integer({ minimum: 0, description: "Tokens that its attempts used so far." })),

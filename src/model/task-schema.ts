@@ -110,6 +110,7 @@ const lastAttempt = Type.Object(
     turns: optional(Type.Union([Type.Number(), Type.Null()])),
     duration_ms: optional(Type.Union([Type.Number(), Type.Null()])),
     model: optional(Type.Union([Type.String(), Type.Null()])),
+    merging: optional(Type.Boolean({ description: "Its work is being merged, without an agent." })),
   },
   { description: "The latest attempt. Set by Coxswain." },
 );
@@ -142,6 +143,7 @@ const execution = Type.Object(
         description: "Shell commands that must succeed before the task is completed.",
       }),
     ),
+    require_changes: optional(Type.Boolean({ description: "It fails where the code is as it was before." })),
     approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
     approved: optional(Type.Boolean({ description: "true passes the approval, false rejects." })),
     command: optional(Type.String({ minLength: 1, description: "Shell command of a task whose agent is command." })),

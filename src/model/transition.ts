@@ -75,6 +75,12 @@ export interface Run {
   role: string;
   model: string | null;
   startedAt: Instant;
+  /** Where it works: in a worktree of its own it is in nobody's way. */
+  isolation: "worktree" | "none";
+  /** It begins in a fresh worktree, whatever the attempt before left. */
+  clean?: boolean;
+  /** No agent: what the last attempt left is merged. */
+  merging?: boolean;
   /** What it may write, for keeping others away: declared paths; `any` when none are declared; `none`. */
   writes: string[] | "any" | "none";
   stopping?: StopReason;

@@ -3,8 +3,7 @@
  * configuration: no hook, filter, merge driver or monitor that it names is ever executed from here.
  */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { simpleGit, type SimpleGitOptions } from "simple-git";
+import { simpleGit } from "simple-git";
 
 /** A repository, and where in it git is to work. Absolute paths. */
 export interface Ground {
@@ -103,7 +102,8 @@ export async function tryGit(ground: Ground, args: readonly string[], input?: st
   });
   const where = [`--git-dir=${ground.gitDir}`, ...(ground.workTree ? [`--work-tree=${ground.workTree}`] : [])];
   try {
-    await git.raw([...where, "--no-pager", "--literal-pathspecs", ...args]);
+    const literal = args[0] === "check-ignore" ? [] : ["--literal-pathspecs"]; // which it knows nothing of
+    await git.raw([...where, "--no-pager", ...literal, ...args]);
   } catch (error) {
     outcome.code = -1;
     outcome.stderr ||= (error as Error).message;
@@ -156,7 +156,10 @@ const NONE = "0";
 
 /** Programs that the repository's own configuration (not the user's or the system's) would have git run. */
 const PROGRAMS = [
-  { key: /^filter\.(.+)\.(clean|smudge|process|required)$/s, safe: ["clean=", "smudge=", "process=", "required=false"] },
+  {
+    key: /^filter\.(.+)\.(clean|smudge|process|required)$/s,
+    safe: ["clean=", "smudge=", "process=", "required=false"],
+  },
   // A conflict is honest; what a driver of a stranger makes of two files is not.
   { key: /^merge\.(.+)\.driver$/s, safe: ["driver=false"] },
   { key: /^diff\.(.+)\.(textconv|command)$/s, safe: ["textconv=", "command="] },
@@ -183,9 +186,4 @@ export async function disarm(ground: Ground): Promise<{ settings: string[]; name
     }
   }
   return { settings: [...settings], names: [...names] };
-}
-
-/** The git directory of a linked worktree of this name, as Coxswain made it: never read from the `.git` in it. */
-export function adminDir(commonDir: string, name: string): string {
-  return join(commonDir, "worktrees", name);
 }

@@ -189,6 +189,7 @@ test("a start is on record before its effect: the transition and the run come in
     role: "code-developer",
     model: "m",
     startedAt: "2026-11-21T09:30:00.000Z",
+    isolation: "none",
     writes: ["impl-1"],
   };
   assert.deepEqual(

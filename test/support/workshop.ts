@@ -122,7 +122,10 @@ export class Workshop {
     return {
       status: this.git("status", "--porcelain"),
       head: readFileSync(join(this.dir, ".git", "HEAD"), "utf8"),
-      branches: this.git("for-each-ref", "refs/heads", "refs/tags", "refs/remotes", "refs/stash"),
+      branches: this.git("for-each-ref", "refs/heads", "refs/tags", "refs/remotes", "refs/stash")
+        .split("\n")
+        .filter((line) => !line.includes("\trefs/heads/cox/"))
+        .join("\n"),
       index: this.git("ls-files", "-s"),
       stash: this.git("stash", "list"),
       hooks: readdirSync(join(this.dir, ".git", "hooks")).join(" "),
