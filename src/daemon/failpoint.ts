@@ -32,7 +32,7 @@ export const FAILPOINTS = [
 /** Merging another history: once its files are on disk, and once it is in the ledger. */
 export const MERGE_FAILPOINTS = ["merged-on-disk", "merged-forward", "merged-in-ledger"] as const;
 /** A worktree: made, its work committed, checked and merged, and the worktree removed. */
-const WORKTREE_FAILPOINTS = [
+export const WORKTREE_FAILPOINTS = [
   "worktree-made",
   "before-commit",
   "committed",

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
+import { WORKTREE_FAILPOINTS } from "../../src/daemon/failpoint.ts";
 import { SESSION, workshop, type Workshop, type WorkshopOptions } from "../support/workshop.ts";
 
 const BRANCH = `cox/${SESSION}/session`;
@@ -308,4 +309,28 @@ describe("the worktree", () => {
     assert.equal(shop.git("-c", "core.fsmonitor=false", "cat-file", "-p", `${BRANCH}:root`), "/");
     shop.git("config", "--unset", "core.hooksPath");
   });
+});
+
+describe("the daemon is killed", { concurrency: 2 }, () => {
+  for (const point of WORKTREE_FAILPOINTS) {
+    test(`at ${point}, and each work is merged once, by one attempt`, async (t) => {
+      const env: Record<string, string> = { COX_FAILPOINT: point, COX_RESCAN: "300ms" };
+      const shop = await shopWith(t, { env, started: false });
+      const shopEnv = shop.env;
+      const work = (file: string) => `echo ran >> "$HOME/${file}"; echo ${file} > ${file}`;
+      const gate = { execution: { verify: [`test "$(ls | wc -l)" -gt 1`] } };
+      shop.command("impl-1", work("one"), gate);
+      shop.command("impl-2", work("two"), { ...gate, relations: { dependencies: ["impl-1"] } });
+      assert.equal(await shop.once(), null, `it is never ${point}`);
+      delete shopEnv["COX_FAILPOINT"];
+      assert.equal(await shop.once(), 0, shop.output);
+      assert.deepEqual([shop.left("one"), shop.left("two")], ["ran\n", "ran\n"], shop.output);
+      assert.deepEqual(subjects(shop, BRANCH), ["Task impl-2", "Task impl-1", "begin"]);
+      assert.deepEqual([shop.task("impl-1")?.execution.attempts, shop.task("impl-2")?.execution.attempts], [1, 1]);
+      assert.deepEqual(readdirSync(shop.at(".run/worktrees")), []);
+      assert.equal(shop.git("worktree", "list").split("\n").length, 1);
+      assert.equal(shop.git("for-each-ref", "refs/cox/rescue"), "");
+      assert.equal(shop.git("fsck", "--strict", "--no-dangling"), "");
+    });
+  }
 });

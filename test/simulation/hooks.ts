@@ -26,6 +26,7 @@ const FILES: Record<string, string> = {
   "agent/gates.ts": "agents.ts",
   "agent/claude-program.ts": "rest.ts",
   "daemon/vigil.ts": "agents.ts",
+  "daemon/workshop.ts": "agents.ts",
   "daemon/failpoint.ts": "rest.ts",
   "daemon/memory.ts": "rest.ts",
   "notify/desktop.ts": "rest.ts",

@@ -99,8 +99,13 @@ function end(runId: string, polite: boolean): Promise<{ killed: number }> {
 /** `src/agent/gates.ts`. */
 export const gatesMarker = (runId: string) => `${runId}-verify`;
 
-export async function runGates(): Promise<undefined> {
-  return undefined;
+/** `src/daemon/workshop.ts`: the repository has no commit, so all work in one place, and all gates pass. */
+export class Workshop {
+  enter = async () => ({ failure: { class: "unknown", message: "There are no worktrees here." } });
+  entered = async () => undefined;
+  deliver = async <T>(_: unknown, end: T): Promise<T> => end;
+  tidy = async () => {};
+  tidyAll = async () => {};
 }
 
 /** `src/daemon/vigil.ts`, without the looks between. */
