@@ -92,6 +92,15 @@ export const ConfigSchema = Type.Object(
       },
       { description: "The worktrees that attempts work in." },
     ),
+    land: Type.Object(
+      {
+        command: Type.Union([Type.String({ minLength: 1 }), Type.Null()], {
+          default: null,
+          description: "Shell command that cox land runs once it has landed, such as git push.",
+        }),
+      },
+      { description: "Bringing a session's work into your branch." },
+    ),
     rescan: duration(
       "5s",
       "How often the whole workspace is compared with what is recorded; file events only shorten the wait.",

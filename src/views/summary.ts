@@ -1,8 +1,9 @@
 /** `.summaries/IMPL-<id>-summary.md`: how a task came out. */
-import type { ResponseFile } from "../model/attempt.ts";
+import type { GateResult, ResponseFile, Work } from "../model/attempt.ts";
 import { attemptName, taskLabel, type TaskId } from "../model/ids.ts";
 import type { SessionFile } from "../model/session.ts";
 import { stateOf, type Task } from "../model/task.ts";
+import { formatDuration } from "../model/time.ts";
 import { code, cut, fenced, firstLine, generatedFrom, markdownText } from "./markdown.ts";
 import { figures } from "./figures.ts";
 import { latestAttempt } from "./outline.ts";
@@ -35,7 +36,7 @@ export function summary({ session, task, response }: SummaryOf): string {
     ...section("Error", error(task, response)),
     ...section("Permission denials", denials(response)),
     ...section("Acceptance criteria", orNone(task.context.acceptance.map((text) => `- ${markdownText(text)}`))),
-    ...section("Gates", gates(task)),
+    ...section("Gates", gates(task, response)),
     ...section("Figures", figures(task, response)),
     "",
   ].join("\n");
@@ -58,14 +59,29 @@ function outcome(task: Task): string {
 
 function changes(task: Task, response: ResponseFile | null): string[] {
   const { commit, branch } = task.execution;
+  const { work } = response ?? {};
   const files = changedFiles(response);
   const lines = [
     ...(commit ? [`- Commit ${code(commit)}: ${code(`git show --stat ${commit}`)}`] : []),
-    ...(branch ? [`- Branch ${code(branch)}`] : []),
-    ...list(files.map(code)),
+    ...(branch && commit ? [`- Branch ${code(branch)}${merged(work)}`] : []),
+    ...(work && !work.commit ? ["- Nothing: the code is as it was."] : []),
+    ...list((work?.files ?? []).map(changedFile)),
+    ...list((work?.withheld ?? []).map(({ path, why }) => `Not committed: ${code(path)}: ${markdownText(why)}`)),
+    ...list((work?.noticed ?? []).map((text) => `**Look at it**: ${markdownText(text)}`)),
+    ...list(files.filter((path) => !work?.files.some((file) => file.path === path)).map(code)),
   ];
+  if (work && lines.length > 0) return lines;
   if (!commit && files.length === 0) lines.push(...list(plannedFiles(task).map((file) => `Planned: ${code(file)}`)));
   return orNone(lines);
+}
+
+function merged(work: Work | undefined): string {
+  return work === undefined ? "" : work.merged ? `, merged as ${code(work.merged)}` : ", not merged";
+}
+
+function changedFile({ path, blob, added, deleted }: Work["files"][number]): string {
+  const lines = added === null || deleted === null ? "" : ` (+${added} −${deleted})`;
+  return `${code(path)}${blob === null ? " deleted" : ""}${lines}`;
 }
 
 function list(items: readonly string[]): string[] {
@@ -103,8 +119,16 @@ function denials(response: ResponseFile | null): string[] {
   );
 }
 
-function gates(task: Task): string[] {
+function gates(task: Task, response: ResponseFile | null): string[] {
+  if (response?.gates) return response.gates.flatMap(gate);
   return orNone((task.execution.verify ?? []).map((gate) => `- ${code(gate)}${verdict(task)}`));
+}
+
+/** What a gate that failed said is shown; of one that passed only that it did. */
+function gate({ command, passed, exit_code, duration_ms, output }: GateResult): string[] {
+  const how = passed ? "passed" : exit_code === null ? "did not end by itself" : `ended with exit code ${exit_code}`;
+  const line = `- ${code(command)}: ${how} after ${formatDuration(duration_ms)}`;
+  return passed || output.trim() === "" ? [line] : [line, "", fenced(cut(output, LONGEST_RESULT))];
 }
 
 /** A task is completed only when all its gates have passed; which one failed is the error's to say. */

@@ -52,6 +52,7 @@ test("the defaults are these", () => {
         ".npmrc",
       ],
     },
+    land: { command: null },
     rescan: "5s",
     settle: "500ms",
     log_level: "info",

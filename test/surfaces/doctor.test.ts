@@ -59,7 +59,6 @@ test("in a sound workspace nothing is wrong, and each thing looked at is named",
       check,
     );
   }
-  assert.match(report.of("isolation")[0]?.text ?? "", /isolation: none/);
   const { out } = cox(dir, ["doctor"], world(dir));
   assert.match(out, /^✓ node {2}Node \d+/);
   assert.match(out, /✓ account {2}the account of ANTHROPIC_API_KEY pays/);
@@ -245,4 +244,19 @@ test("versions, file systems, watches and permissions are judged by the figures"
   assert.equal(bypassFinding(["role a"], {}, 0)?.state, "bad");
   assert.equal(bypassFinding(["role a"], { IS_SANDBOX: "1" }, 0)?.state, "warn");
   assert.equal(bypassFinding(["role a"], {}, 1000)?.state, "warn");
+});
+
+test("what a fresh worktree does not bring along is said, with the remedy", async (t) => {
+  const { dir } = await workspace(t);
+  assert.deepEqual(
+    ["submodules", "lfs", "programs"].flatMap((check) => examine(dir).of(check)),
+    [],
+  );
+  writeFileSync(join(dir, ".gitmodules"), '[submodule "x"]\n\tpath = x\n');
+  writeFileSync(join(dir, ".gitattributes"), "*.bin filter=lfs\n");
+  git(dir, "config", "filter.lfs.clean", "git-lfs clean -- %f");
+  const { of } = examine(dir);
+  assert.match(of("submodules")[0]?.fix ?? "", /git submodule update --init/);
+  assert.match(of("lfs")[0]?.fix ?? "", /git lfs install/);
+  assert.match(of("programs")[0]?.text ?? "", /filter\.lfs\.clean/);
 });

@@ -158,6 +158,7 @@ test("a command and a role that is a shell script do their work under a real dae
   const dir = repository(t);
   writeFileSync(join(dir, "a.txt"), "one\nTODO two\n");
   git(dir, "add", "a.txt");
+  git(dir, "commit", "-q", "-m", "a text");
   assert.equal(cox(dir, ["init"]).exit, 0);
   cpSync(join(EXAMPLES, "tasks/command.json"), join(dir, ".workflow/inbox/command.json"));
   cpSync(join(EXAMPLES, "roles/shell.md"), join(dir, ".workflow/agents/shell.md"));

@@ -10,6 +10,7 @@ import { bad, linesOf, ok, warn, type Finding } from "./doctor-finding.ts";
 import { excludeFinding, gitFinding, ledgerFindings, repositoryOf, trackedFinding } from "./doctor-git.ts";
 import { fileSystemFinding, nodeFinding, watchFinding } from "./doctor-system.ts";
 import { needsClaude } from "./needs-claude.ts";
+import { worktreeFindings } from "./doctor-worktrees.ts";
 import { bypassing, configOf, filesOf, leftoverFinding, sizeFindings } from "./doctor-workspace.ts";
 
 export const command: Command = {
@@ -79,15 +80,7 @@ async function examine(context: Context): Promise<Finding[]> {
   add(...files.findings, daemon.up ? undefined : leftoverFinding(folder));
   add(trackedFinding(workspace), ...(await ledgerFindings(folder, environment, daemon.up)));
   add(...sizeFindings(folder, config.retention.warn_mb));
-  if (config.isolation === "worktree") {
-    add(
-      warn(
-        "isolation",
-        "Worktrees are not built yet: attempts run as with isolation: none, in the repository itself.",
-        "give tasks their paths, so that two of them do not change the same files at once",
-      ),
-    );
-  }
+  if (config.isolation === "worktree") add(...(await worktreeFindings(repository)));
   return findings;
 }
 
