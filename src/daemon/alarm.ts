@@ -5,6 +5,7 @@ export class Alarm {
   private awake: (() => void) | undefined;
   private stirred = false;
   private timer: NodeJS.Timeout | undefined;
+  private regular: NodeJS.Timeout | undefined;
   private at = Number.POSITIVE_INFINITY;
 
   /** Something happened: the sleeper wakes, or does not go to sleep. */
@@ -25,6 +26,12 @@ export class Alarm {
     }, wait);
   }
 
+  /** Until it is called again, or the alarm is cleared. */
+  every(ms: number, act: () => void): void {
+    clearInterval(this.regular);
+    this.regular = setInterval(act, ms);
+  }
+
   async sleep(): Promise<void> {
     if (!this.stirred) {
       await new Promise<void>((resolve) => (this.awake = resolve));
@@ -34,6 +41,7 @@ export class Alarm {
   }
 
   clear(): void {
+    clearInterval(this.regular);
     clearTimeout(this.timer);
   }
 }

@@ -1,5 +1,5 @@
 /** What the daemon says: readable lines on its standard error, JSON lines in `.run/log/daemon.jsonl`. */
-import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { appendFileSync, fstatSync, ftruncateSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { styleText } from "node:util";
 import { ownSubject } from "../ledger/own-words.ts";
@@ -9,6 +9,7 @@ import { plain } from "../model/plain.ts";
 export type Level = "debug" | "info" | "warn" | "error";
 const ORDER: readonly Level[] = ["debug", "info", "warn", "error"];
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
+const OFTEN_BYTES = 1024 * 1024;
 const TOGETHER_MS = 50;
 
 /** Where people read along. */
@@ -36,6 +37,13 @@ export function openLog(runFolder: string, options: { level: Level; terminal: Te
   };
   mkdirSync(folder, { recursive: true });
   rotate(file);
+  let shown = 0;
+  const show = (line: string) => {
+    options.terminal?.write(line);
+    if ((shown += line.length) < OFTEN_BYTES) return;
+    shown = 0;
+    cutOutput(join(folder, "daemon.out"));
+  };
   const lines = new Lines(file);
   return {
     setLevel: (next) => void (level = next),
@@ -48,7 +56,7 @@ export function openLog(runFolder: string, options: { level: Level; terminal: Te
         typeof value === "string" ? clean(value) : value,
       ) as object;
       lines.add(`${JSON.stringify({ at: now.toISOString(), level: which, text: said, ...told })}\n`);
-      options.terminal?.write(forTerminal(now, which, said));
+      show(forTerminal(now, which, said));
     },
   };
 }
@@ -99,6 +107,21 @@ function rotate(file: string): void {
     // No log yet.
   }
 }
+
+/**
+ * A daemon in the background has `daemon.out` for a terminal: too long, it begins anew, since the log has all of it. Our own
+ * descriptor appends; a file that somebody else sent our output to is not touched.
+ */
+function cutOutput(file: string): void {
+  try {
+    const [own, named] = [fstatSync(STDERR), statSync(file)];
+    if (own.ino === named.ino && own.dev === named.dev && own.size > MAX_LOG_BYTES) ftruncateSync(STDERR, 0);
+  } catch {
+    // There is none.
+  }
+}
+
+const STDERR = 2;
 
 function forTerminal(now: Date, level: Level, text: string): string {
   const time = styleText("dim", now.toTimeString().slice(0, 8), { stream: process.stderr });

@@ -31,7 +31,7 @@ import { setAside } from "./observed-session-files.ts";
 import { Pages } from "./pages.ts";
 import { lossOf, lossOfTasks } from "./loss.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
-import { reloadConfig, reloadRoles } from "./settings.ts";
+import { reloadAsked } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
 import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
@@ -70,6 +70,7 @@ export class Loop {
   private wakeAt = Number.POSITIVE_INFINITY;
   private idleSince = performance.now();
   private tidied = true;
+  private reloads = false;
   private lost = false;
   private leaving = false;
   private readonly recording: Recording;
@@ -101,6 +102,12 @@ export class Loop {
     this.alarm.stir();
   }
 
+  /** Settings and roles are read again, and everything is looked at. */
+  reload(): void {
+    this.reloads = true;
+    this.rescan();
+  }
+
   /** Ends as soon as all is recorded that has happened; the agents go on, for the next daemon to find. */
   leave(): void {
     this.leaving = true;
@@ -113,7 +120,7 @@ export class Loop {
     if (mergeOnly) this.workspace.state.draining = true;
     for (const orphan of mergeOnly ? [] : first.orphans) this.later(this.agents.discard(orphan));
     for (const run of mergeOnly ? [] : this.workspace.state.runs.values()) this.later(this.agents.adopt(run));
-    const rescan = setInterval(() => this.rescan(), parseDuration(this.workspace.config.rescan) ?? 5000);
+    this.rescanRegularly();
     try {
       await this.round(await this.foundAfterMerges(first.found), true);
       if (this.lost) return 1;
@@ -133,7 +140,6 @@ export class Loop {
         done = await this.mergeIn();
       }
     } finally {
-      clearInterval(rescan);
       this.alarm.clear();
       await this.trailing;
       if (!this.noticesLoss()) this.workspace.kept.close(Date.now(), (path) => !this.workspace.held.get(path));
@@ -358,7 +364,8 @@ export class Loop {
       log.say("warn", `${file.path} was not taken in: see ${file.path}.error.md`);
       const session = file.path.split("/")[0] ?? "";
       if (this.workspace.state.sessions.has(session)) views.add(session);
-      if (file.path.endsWith("/workflow-session.json")) await this.setAside(file.path, now);
+      if (file.path.endsWith("/workflow-session.json"))
+        for (const event of await setAside(this.workspace, file.path, now)) this.tell(event);
     }
     for (const session of views) this.viewsDue.add(session);
     if (views.size > 0) this.alarm.stir();
@@ -382,22 +389,11 @@ export class Loop {
     return due;
   }
 
-  private async setAside(path: string, now: number): Promise<void> {
-    this.events.push(...(await setAside(this.workspace, path, now)));
-    this.alarm.stir();
-  }
-
   private async reloadIfAsked(observed: Observation): Promise<void> {
-    const { reload } = observed;
-    try {
-      if (reload.roles) await reloadRoles(this.workspace);
-      if (reload.config && !(await reloadConfig(this.workspace))) {
-        // What is not obeyed is no setting: it is recorded when it is mended.
-        observed.files = observed.files.filter(({ path }) => path !== at.config);
-      }
-    } catch (error) {
-      this.workspace.log.say("error", `the settings could not be read again: ${(error as Error).message}`);
-    }
+    if (this.reloads) observed.reload = { ...observed.reload, config: true, roles: true };
+    this.reloads = false;
+    await reloadAsked(this.workspace, observed);
+    if (observed.reload.config) this.rescanRegularly();
   }
 
   private isQuiet(): boolean {
@@ -407,6 +403,10 @@ export class Loop {
   private rescan(): void {
     this.scanDue = true;
     this.alarm.stir();
+  }
+
+  private rescanRegularly(): void {
+    this.alarm.every(parseDuration(this.workspace.config.rescan) ?? 5000, () => this.rescan());
   }
 
   private later(work: Promise<void>): void {

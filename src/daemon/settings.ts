@@ -11,10 +11,25 @@ import { readConfig } from "../store/config-file.ts";
 import { writeFiles } from "../store/files.ts";
 import { at, isUnfinishedName } from "../store/paths.ts";
 import { readRegular, sha256 } from "../store/scan.ts";
+import type { Observation } from "./observation.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
+/** What of it was seen to have changed. Never throws: the last good settings stay. */
+export async function reloadAsked(workspace: Workspace, observed: Observation): Promise<void> {
+  const { reload } = observed;
+  try {
+    if (reload.roles) await reloadRoles(workspace);
+    if (reload.config && !(await reloadConfig(workspace))) {
+      // What is not obeyed is no setting: it is recorded when it is mended.
+      observed.files = observed.files.filter(({ path }) => path !== at.config);
+    }
+  } catch (error) {
+    workspace.log.say("error", `the settings could not be read again: ${(error as Error).message}`);
+  }
+}
+
 /** Whether the file was taken; if not, `config.yaml.error.md` says why. */
-export async function reloadConfig(workspace: Workspace): Promise<boolean> {
+async function reloadConfig(workspace: Workspace): Promise<boolean> {
   const { folder, log } = workspace;
   const read = await loadConfig(folder, (path, hash) => isTrusted(workspace, path, hash));
   if ("problems" in read) {
@@ -32,7 +47,7 @@ export async function reloadConfig(workspace: Workspace): Promise<boolean> {
   return true;
 }
 
-export async function reloadRoles(workspace: Workspace): Promise<void> {
+async function reloadRoles(workspace: Workspace): Promise<void> {
   workspace.roles = await loadRoles(workspace.folder, {
     trusted: (path, hash) => isTrusted(workspace, path, hash),
     say: (text) => workspace.log.say("warn", text),

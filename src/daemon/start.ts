@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { identityOf } from "../agent/proc-table.ts";
 import { takeLock, type Holder } from "../store/lock.ts";
 import { RUN, WORKSPACE } from "../store/paths.ts";
-import { watchWorkspace } from "../store/watch.ts";
 import { boot } from "./boot.ts";
+import { FileEvents } from "./file-events.ts";
 import { openLog, type Terminal } from "./log.ts";
 import { Loop } from "./loop.ts";
 import { tenure } from "./tenure.ts";
@@ -55,19 +55,16 @@ export async function startDaemon(options: StartOptions): Promise<number> {
     }
     const { workspace, found, orphans } = booted;
     const loop = new Loop(workspace, { once: options.once, mergeOnly: options.mergeOnly === true });
-    const watch = watchWorkspace(
-      folder,
-      (path) => loop.hint(path),
-      (error) =>
-        log.say(
-          "warn",
-          `file events are not available (${error.message}); changes are found every ${workspace.config.rescan}`,
-        ),
-    );
-    const deafen = onSignals(loop, (text) => log.say("info", text));
+    const events = new FileEvents(workspace, (path) => loop.hint(path));
+    const reload = () => {
+      log.say("info", "SIGHUP: settings, roles and patterns are read again, and everything is looked at");
+      void events.again();
+      loop.reload();
+    };
+    const deafen = onSignals(loop, { say: (text) => log.say("info", text), reload });
     try {
-      await watch.ready;
-      await held.tell(null);
+      await events.again();
+      await held.tell({});
       log.say(
         "info",
         `cox ${options.version} is at work in ${options.dir} (pid ${process.pid}). Ctrl-C: no new agents, wait for the running ones.`,
@@ -79,7 +76,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
       return code;
     } finally {
       deafen();
-      await watch.close();
+      await events.close();
       await workspace.ledger.close();
     }
   } finally {
@@ -88,10 +85,11 @@ export async function startDaemon(options: StartOptions): Promise<number> {
 }
 
 /**
- * First signal: no new agents, wait. Second, or SIGUSR2: stop the agents too. SIGQUIT: go, the agents stay. What comes
- * when all is over does nothing: a signal must not cut off the last steps. Returns what brings that about.
+ * First signal: no new agents, wait. Second, or SIGUSR2: stop the agents too. SIGQUIT: go, the agents stay. SIGHUP, which
+ * a terminal that is closed sends too: read everything again. What comes when all is over does nothing: a signal must not
+ * cut off the last steps. Returns what brings that about.
  */
-function onSignals(loop: Loop, say: (text: string) => void): () => void {
+function onSignals(loop: Loop, { say, reload }: { say: (text: string) => void; reload: () => void }): () => void {
   let asked = 0;
   const gently = () => {
     if (++asked === 1) {
@@ -114,7 +112,7 @@ function onSignals(loop: Loop, say: (text: string) => void): () => void {
     ["SIGTERM", gently],
     ["SIGUSR2", now],
     ["SIGQUIT", leave],
-    ["SIGHUP", () => loop.hint("config.yaml")],
+    ["SIGHUP", reload],
   ];
   let over = false;
   for (const [signal, handler] of handlers) process.on(signal, () => over || handler());

@@ -5,18 +5,29 @@ import writeFileAtomic from "write-file-atomic";
 import type { Holder } from "../store/lock.ts";
 import { RUN } from "../store/paths.ts";
 
-/** What keeps the daemon from recording, in `daemon.json`. */
+/** Something that does not work, in `daemon.json`. */
 export interface Trouble {
   /** Instant. */
   since: string;
   message: string;
 }
 
+/** Null where it works (again). */
+export interface Told {
+  /** What keeps the daemon from recording. */
+  trouble: Trouble | null;
+  /** Why file events are lost: changes are found by looking alone. */
+  unwatched: Trouble | null;
+}
+
 export interface Tenure {
   /** One look at the lock's file. False for good once it is another file, or none: another daemon may be at work. */
   holds(): boolean;
-  /** Writes `daemon.json`: who is at work, that it is ready, and its trouble. Never throws; whether it was written. */
-  tell(trouble: Trouble | null): Promise<boolean>;
+  /**
+   * Writes `daemon.json`: who is at work, that it is ready, and its trouble; of what is not named, what was told last.
+   * Never throws; whether it was written.
+   */
+  tell(news: Partial<Told>): Promise<boolean>;
 }
 
 /** To be called as soon as the lock is taken: the lock's file is kept open, so that its inode is nobody else's. */
@@ -25,12 +36,14 @@ export function tenure(folder: string, holder: Holder): Tenure {
   const taken = inodeOf(lock);
   let held = taken !== undefined;
   const holds = () => (held &&= inodeOf(lock) === taken);
+  let told: Told = { trouble: null, unwatched: null };
   return {
     holds,
-    async tell(trouble) {
+    async tell(news) {
+      told = { ...told, ...news };
       if (!holds()) return false;
       const file = join(folder, RUN, "daemon.json");
-      const text = `${JSON.stringify({ ...holder, ready: true, ...(trouble ? { trouble } : {}) }, null, 2)}\n`;
+      const text = `${JSON.stringify({ ...holder, ready: true, ...withoutNulls(told) }, null, 2)}\n`;
       try {
         await writeFileAtomic(file, text);
       } catch {
@@ -54,6 +67,10 @@ function overwritten(file: string, text: string): boolean {
   } catch {
     return false;
   }
+}
+
+function withoutNulls(told: Told): object {
+  return Object.fromEntries(Object.entries(told).filter(([, trouble]) => trouble !== null));
 }
 
 function inodeOf(path: string): string | undefined {

@@ -14,12 +14,12 @@ export class Troubled {
   /** Tells it once; a disk that has no room even for that is asked again the next time. */
   async by(message: string): Promise<void> {
     this.since ??= instant(Date.now());
-    if (!this.told) this.told = await this.tenure.tell({ since: this.since, message });
+    if (!this.told) this.told = await this.tenure.tell({ trouble: { since: this.since, message } });
   }
 
   /** Recording works (again). */
   async over(): Promise<void> {
-    if (this.since !== undefined && (await this.tenure.tell(null))) {
+    if (this.since !== undefined && (await this.tenure.tell({ trouble: null }))) {
       this.since = undefined;
       this.told = false;
     }

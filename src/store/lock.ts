@@ -19,6 +19,8 @@ export interface Holder {
   version: string;
   /** What keeps it from recording, as it writes it there itself. */
   trouble?: { since: string; message: string };
+  /** Why file events are lost. */
+  unwatched?: { since: string; message: string };
 }
 
 export interface Lock {

@@ -51,6 +51,14 @@ export function watchesFinding(needed: number, limit: number): Finding {
   return needed > limit / 2 ? warn("watches", `${text}, and other programs share them.`, more) : ok("watches", text);
 }
 
+/** What the kernel refused is told by the error's code; more of it helps once the daemon asks again. */
+export function unwatchedFinding({ since, message }: { since: string; message: string }, pid: number): Finding {
+  const short = /\bENOSPC\b/.test(message) ? "max_user_watches=524288" : "max_user_instances=1024";
+  const more = /\b(ENOSPC|EMFILE)\b/.test(message) ? `sudo sysctl fs.inotify.${short}, then ` : "";
+  const again = `${more}kill -HUP ${pid} (or cox restart)`;
+  return warn("daemon", `up (process ${pid}), but since ${since} file events are lost: ${message}`, again);
+}
+
 function number(file: string): number | undefined {
   try {
     const value = Number(readFileSync(file, "utf8").trim());

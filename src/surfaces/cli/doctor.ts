@@ -8,7 +8,7 @@ import { daemonOf } from "./daemon-state.ts";
 import { bypassFinding, claudeFindings } from "./doctor-claude.ts";
 import { bad, linesOf, ok, warn, type Finding } from "./doctor-finding.ts";
 import { excludeFinding, gitFinding, ledgerFindings, repositoryOf, trackedFinding } from "./doctor-git.ts";
-import { fileSystemFinding, nodeFinding, watchFinding } from "./doctor-system.ts";
+import { fileSystemFinding, nodeFinding, unwatchedFinding, watchFinding } from "./doctor-system.ts";
 import { needsClaude } from "./needs-claude.ts";
 import { worktreeFindings } from "./doctor-worktrees.ts";
 import { bypassing, configOf, filesOf, leftoverFinding, sizeFindings } from "./doctor-workspace.ts";
@@ -95,6 +95,7 @@ function daemonFinding(daemon: Awaited<ReturnType<typeof daemonOf>>): Finding {
       "make room on the disk, or mend what it says; it tries every 2 s and goes on by itself",
     );
   }
+  if (holder?.unwatched) return unwatchedFinding(holder.unwatched, holder.pid);
   return ok(
     "daemon",
     holder ? `up: process ${holder.pid} on ${holder.host}, version ${holder.version}, since ${holder.since}` : "up",

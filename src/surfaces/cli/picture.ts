@@ -81,6 +81,7 @@ export async function look(workspace: Workspace, now: number): Promise<Picture> 
     breakers: [],
   };
   if (typeof holder?.trouble?.message === "string") picture.problems.push(troubled(holder.trouble));
+  if (typeof holder?.unwatched?.message === "string") picture.problems.push(unwatched(holder.unwatched, holder.pid));
   for (const { session, tasks } of seen) {
     const first = active[0] === session.session_id || sessions.length === 1;
     for (const task of tasks.tasks) oneTask({ picture, folder, session, tasks, now, short: first }, task);
@@ -107,6 +108,15 @@ function troubled({ since, message }: { since: string; message: string }): Wrong
     about: "daemon",
     what: `since ${since} nothing can be recorded, so nothing is started: ${message}`,
     mend: "make room on the disk, or see cox doctor; it tries every 2 s and goes on by itself",
+  };
+}
+
+/** The same. */
+function unwatched({ since, message }: { since: string; message: string }, pid: number): Wrong {
+  return {
+    about: "daemon",
+    what: `since ${since} file events are lost: ${message}`,
+    mend: `cox doctor says what is short; then kill -HUP ${pid}, or cox restart`,
   };
 }
 

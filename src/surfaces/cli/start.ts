@@ -46,6 +46,12 @@ export async function runDaemon(
   say: ((text: string) => void) | null,
 ): Promise<number> {
   const { startDaemon } = await import("../../daemon/start.ts");
+  outliveTheTerminal();
   const terminal = say && { write: say };
   return startDaemon({ dir: workspace.repository, terminal, version, ...options });
+}
+
+/** Nobody reads along any more, or the disk under `daemon.out` is full: the log has it all the same. */
+function outliveTheTerminal(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners("error").on("error", () => {});
 }
