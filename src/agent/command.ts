@@ -6,6 +6,7 @@ import type { Failure, FailureClass } from "../model/failure.ts";
 import { instant, isInstant, toMs } from "../model/time.ts";
 import { unreachable } from "../model/unreachable.ts";
 import { agentEnvironment } from "./environment.ts";
+import { leftOut } from "./cap-output.ts";
 import { excerpt } from "./excerpt.ts";
 import type { AttemptRequest, Progress, Runner, RunOutput } from "./runner.ts";
 
@@ -48,7 +49,7 @@ async function launch(request: AttemptRequest): Promise<Awaited<ReturnType<Runne
  * `result`, `structured`, `outcome` and `error`, or any other JSON value, which is then the structured answer.
  */
 function read(_: Pick<AttemptRequest, "task" | "role">, output: RunOutput): AttemptEnd {
-  const printed = capped(output.stdout);
+  const printed = capped(output);
   const response = parseResponse(output.response);
   const { end } = output;
   switch (end.kind) {
@@ -164,9 +165,8 @@ function said(fact: string, stderr: string): string {
   return last.length === 0 ? `${fact}.` : `${fact}:\n${last.join("\n")}`;
 }
 
-function capped(stdout: string): string {
+function capped({ stdout, leftOut: before = 0 }: RunOutput): string {
   const bytes = Buffer.from(stdout);
-  if (bytes.length <= LONGEST_RESULT) return stdout;
-  const end = bytes.toString("utf8", bytes.length - LONGEST_RESULT);
-  return `[the first ${bytes.length - LONGEST_RESULT} bytes are left out]\n${end}`;
+  const from = Math.max(0, bytes.length - LONGEST_RESULT);
+  return before + from === 0 ? stdout : `${leftOut(before + from)}\n${bytes.toString("utf8", from)}`;
 }

@@ -15,7 +15,8 @@ import type { Launch, ProcessEnd } from "./runner.ts";
 import { startWrapper, type Wrapper } from "./wrapper.ts";
 
 export type { ProcessIdentity } from "./proc-table.ts";
-export { capOutput, readRun, tail } from "./run-folder.ts";
+export { capOutput } from "./cap-output.ts";
+export { readCut, readRun, tail, type Cut } from "./run-folder.ts";
 export { stopRun, sweep } from "./stop-run.ts";
 
 export interface RunningProcess {

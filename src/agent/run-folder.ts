@@ -14,6 +14,8 @@ export const RUN_FILES = {
   stdin: "stdin",
   stdout: "stdout",
   stderr: "stderr",
+  /** How much at the beginning of both is given back, as JSON; missing where all is there. */
+  cut: "cut",
   /** What a `command` agent may write. */
   response: "response.json",
 } as const;
@@ -38,6 +40,19 @@ export async function readStarted(runDir: string, runId: string): Promise<Proces
   }
 }
 
+/** Bytes at the beginning of each file that are given back. */
+export type Cut = Record<"stdout" | "stderr", number>;
+
+export async function readCut(runDir: string): Promise<Cut> {
+  const text = await readFile(join(runDir, RUN_FILES.cut), "utf8").catch(() => "{}");
+  try {
+    const { stdout, stderr } = JSON.parse(text) as Partial<Cut>;
+    return { stdout: Number(stdout) || 0, stderr: Number(stderr) || 0 };
+  } catch {
+    return { stdout: 0, stderr: 0 };
+  }
+}
+
 /** How the agent ended; undefined when no exit code was left (yet). */
 export async function readExit(runDir: string): Promise<ProcessEnd | undefined> {
   const text = await readFile(join(runDir, RUN_FILES.exit), "utf8").catch(() => "");
@@ -56,18 +71,19 @@ function endOf(code: number): ProcessEnd {
  * results come last. Without an exit code the end is `vanished`, so ask only once the run has ended.
  */
 export async function readRun(runDir: string, { maxBytes }: { maxBytes: number }): Promise<RunOutput> {
-  const read = (name: string) => readEnd(join(runDir, name), maxBytes);
+  const cut = await readCut(runDir);
   const [stdout, stderr, response, end] = await Promise.all([
-    read(RUN_FILES.stdout),
-    read(RUN_FILES.stderr),
-    read(RUN_FILES.response),
+    readEnd(join(runDir, RUN_FILES.stdout), { maxBytes, cut: cut.stdout }),
+    readEnd(join(runDir, RUN_FILES.stderr), { maxBytes, cut: cut.stderr }),
+    readEnd(join(runDir, RUN_FILES.response), { maxBytes }),
     readExit(runDir),
   ]);
   return {
-    stdout: stdout ?? "",
-    stderr: stderr ?? "",
+    stdout: stdout?.text ?? "",
+    stderr: stderr?.text ?? "",
     end: end ?? { kind: "vanished" },
-    ...(response === undefined ? {} : { response }),
+    ...(response === undefined ? {} : { response: response.text }),
+    ...(stdout?.before ? { leftOut: stdout.before } : {}),
   };
 }
 
@@ -95,27 +111,19 @@ export async function tail(file: string, fromByte: number): Promise<{ lines: str
   return { lines, next: start + bytes.length };
 }
 
-/** How much the run has printed, and whether that is too much: ask now and then, and stop a run that is over. */
-export async function capOutput(runDir: string, maxBytes: number): Promise<{ bytes: number; over: boolean }> {
-  const size = (name: string) =>
-    stat(join(runDir, name)).then(
-      (file) => file.size,
-      () => 0,
-    );
-  const bytes = (await size(RUN_FILES.stdout)) + (await size(RUN_FILES.stderr));
-  return { bytes, over: bytes > maxBytes };
-}
-
-async function readEnd(file: string, maxBytes: number): Promise<string | undefined> {
+async function readEnd(
+  file: string,
+  { maxBytes, cut = 0 }: { maxBytes: number; cut?: number },
+): Promise<{ text: string; before: number } | undefined> {
   const size = await stat(file).then(
     (found) => found.size,
     () => 0,
   );
-  const from = Math.max(0, size - maxBytes);
+  const from = Math.max(0, cut, size - maxBytes);
   const bytes = await readAt(file, from, maxBytes);
   if (!bytes) return undefined;
   const firstLine = from === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
-  return bytes.toString("utf8", firstLine);
+  return { text: bytes.toString("utf8", firstLine), before: from + firstLine };
 }
 
 // An agent may have put a link or a pipe in the place of its file: neither is followed, and neither can make this wait.

@@ -65,6 +65,8 @@ export type ProcessEnd =
 export interface RunOutput {
   stdout: string;
   stderr: string;
+  /** Bytes of standard output before that which are not in it, if any. */
+  leftOut?: number;
   end: ProcessEnd;
   /** Content of the response file, if the agent wrote one. */
   response?: string;

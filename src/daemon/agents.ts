@@ -327,9 +327,10 @@ export class Agents {
     // Longer timers than 24 days would fire at once; nobody waits that long for one attempt.
     const stop = (why: StopReason) => this.stop(run, why);
     live.timers.push(setTimeout(() => void stop("timeout"), Math.min(left, 2 ** 31 - 1)));
-    live.timers.push(setInterval(() => void look(live, stop).then(() => this.tellProgress(live)), FOLLOW_MS));
+    const tell = { warn: (text: string) => this.workspace.log.say("warn", text), stop };
+    live.timers.push(setInterval(() => void look(live, tell).then(() => this.tellProgress(live)), FOLLOW_MS));
     const silence = () => parseDuration(this.workspace.config.agent.silence) ?? 0;
-    live.timers.push(watchSilence(live, silence, { warn: (text) => this.workspace.log.say("warn", text), stop }));
+    live.timers.push(watchSilence(live, silence, tell));
     live.process = process;
     void process.ended.then(() => this.ended(live));
   }

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
-import type { RunningProcess } from "../agent/process.ts";
+import type { Cut, RunningProcess } from "../agent/process.ts";
 import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Event } from "../machine/event.ts";
@@ -35,6 +35,9 @@ export interface Live {
   process?: RunningProcess;
   progress: Progress;
   read: number;
+  /** Of its output, once it was looked at. */
+  cut?: Cut;
+  looking?: boolean;
   /** What was told of its progress last. */
   news?: string;
   /** The first reason wins. */

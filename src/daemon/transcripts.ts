@@ -1,6 +1,7 @@
 /** What an agent said, kept on disk: the complete stream, and a page to read. Recorded only with `ledger.transcripts`. */
-import { copyFile, mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { copyOutput, leftOut } from "../agent/cap-output.ts";
 import type { RunOutput } from "../agent/runner.ts";
 import type { SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
@@ -17,8 +18,9 @@ export async function keepTranscript(
   const { session } = of.run;
   const messages = join(workspace, at.messages(session, of.name));
   await mkdir(dirname(messages), { recursive: true });
-  await copyFile(join(of.runDir, "stdout"), messages);
-  const content = chat(of.output.stdout.split("\n"));
+  await copyOutput(of.runDir, messages);
+  const before = of.output.leftOut ? [leftOut(of.output.leftOut)] : [];
+  const content = chat([...before, ...of.output.stdout.split("\n")]);
   await writeFiles(workspace, [{ path: at.chat(session, of.name), content }], false);
 }
 

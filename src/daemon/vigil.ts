@@ -3,35 +3,61 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { cpuTicks, withMarker } from "../agent/proc-table.ts";
-import { capOutput, tail } from "../agent/process.ts";
+import { capOutput, readCut, tail, type Cut } from "../agent/process.ts";
 import { attemptName } from "../model/ids.ts";
 import { formatDuration } from "../model/time.ts";
 import type { StopReason } from "../model/transition.ts";
 import type { Live } from "./live.ts";
 
 const LONGEST_BETWEEN_LOOKS_MS = 5000;
-const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+const OUTPUT = { most: 256 * 1024 * 1024, keep: 8 * 1024 * 1024 };
 
-/** What is new in its output, for `cox status`; and no more of it than a disk can bear. */
-export async function look(live: Live, stop: (why: StopReason) => Promise<void>): Promise<void> {
+interface Tell {
+  warn: (text: string) => void;
+  stop: (why: StopReason) => Promise<void>;
+}
+
+/** What is new in its output, for `cox status`; and no more of it than a disk can bear. One look at a time. */
+export async function look(live: Live, tell: Tell): Promise<void> {
+  if (live.looking) return;
+  live.looking = true;
+  await lookOnce(live, tell).finally(() => (live.looking = false));
+}
+
+async function lookOnce(live: Live, tell: Tell): Promise<void> {
   const file = join(live.runDir, "stdout");
+  live.cut ??= await readCut(live.runDir);
+  live.read = Math.max(live.read, live.cut.stdout);
   const { lines, next } = await tail(file, live.read).catch(() => ({ lines: [], next: live.read }));
+  await capped(live, live.cut, tell);
   if (next === live.read) return;
   live.read = next;
   live.progress = live.runner.follow(live.progress, lines);
   await writeFileAtomic(join(live.runDir, "progress.json"), `${JSON.stringify(live.progress)}\n`, {
     fsync: false,
   }).catch(() => {});
-  const capped = await capOutput(live.runDir, MAX_OUTPUT_BYTES).catch(() => ({ over: false }));
-  if (capped.over) await stop("stalled");
+}
+
+async function capped(live: Live, before: Cut, { warn, stop }: Tell): Promise<void> {
+  const done = await capOutput(live.runDir, before, OUTPUT);
+  if (!done) return;
+  const name = nameOf(live);
+  const most = `${OUTPUT.most / 2 ** 20} MB`;
+  if ("cut" in done) {
+    live.cut = done.cut;
+    warn(`${name} has written more than ${most}: all but the last ${OUTPUT.keep / 2 ** 20} MB are given back`);
+  } else if (!live.stopping) {
+    warn(`${name} has written more than ${most}, none of which can be given back (${done.cannot}): it is stopped`);
+    await stop("stalled");
+  }
+}
+
+function nameOf({ run }: Live): string {
+  return `${run.session} ${attemptName(run.id, run.attempt)}`;
 }
 
 /** No output and no CPU in all its processes: `warn` hears of it once after half of the set time, then it is stopped. */
-export function watchSilence(
-  live: Live,
-  limitMs: () => number,
-  tell: { warn: (text: string) => void; stop: (why: StopReason) => Promise<void> },
-): NodeJS.Timeout {
+export function watchSilence(live: Live, limitMs: () => number, tell: Tell): NodeJS.Timeout {
   // Not the clock on the wall: a machine that slept was silent as a whole.
   let lastSign = performance.now();
   let before = "";
@@ -58,8 +84,7 @@ export function watchSilence(
         if (silent > limitMs()) return tell.stop("stalled");
         if (silent <= limitMs() / 2 || warned) return;
         warned = true;
-        const { session, id, attempt } = live.run;
-        const name = `${session} ${attemptName(id, attempt)}`;
+        const name = nameOf(live);
         const [so, limit] = [formatDuration(silent), formatDuration(limitMs())];
         tell.warn(`${name} has written nothing and used no CPU for ${so}: it is stopped after ${limit}`);
       })().catch(() => {});

@@ -21,8 +21,9 @@ export function openAttempt(
   const { session, task, attempt, runId } = of;
   const name = attemptName(task, attempt);
   const runDir = runId !== null && /^[\w-]+$/.test(runId) ? join(folder, RUN, "attempts", runId) : undefined;
-  const out = runDir === undefined ? undefined : openGrowing(join(runDir, "stdout"));
-  const err = runDir === undefined ? undefined : openGrowing(join(runDir, "stderr"));
+  const cut = cutOf(runDir);
+  const out = runDir === undefined ? undefined : openGrowing(join(runDir, "stdout"), cut("stdout"));
+  const err = runDir === undefined ? undefined : openGrowing(join(runDir, "stderr"), cut("stderr"));
   if (out || err) {
     return {
       read: (rest) => ({ lines: out?.lines(rest) ?? [], errors: err?.lines(rest) ?? [] }),
@@ -44,6 +45,17 @@ export function attemptsOf(folder: string, session: SessionId, task: TaskId): nu
     }),
   );
   return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+/** Where what is left of its output begins: of a very long one the beginning is given back. */
+function cutOf(runDir: string | undefined): (name: "stdout" | "stderr") => number {
+  try {
+    const text = runDir === undefined ? undefined : readRegular(join(runDir, "cut"))?.content.toString("utf8");
+    const cut: unknown = JSON.parse(text ?? "{}");
+    return (name) => (isObject(cut) ? Number(cut[name]) || 0 : 0);
+  } catch {
+    return () => 0;
+  }
 }
 
 function answerOf(folder: string, session: SessionId, name: string): { lines: string[]; errors: string[] } | undefined {

@@ -14,15 +14,15 @@ const MOST_AT_ONCE = 1024 * 1024;
 const LONGEST_LINE = 4 * 1024 * 1024;
 
 /**
- * Undefined when there is no such regular file. The file is held open: what is removed while it is read is read to its end.
+ * From the byte `from` on. Undefined when there is no such regular file. The file is held open: what is removed while it is read is read to its end.
  */
-export function openGrowing(path: string): GrowingFile | undefined {
+export function openGrowing(path: string, from = 0): GrowingFile | undefined {
   const fd = openRegular(path);
   if (fd === undefined) return undefined;
   const { ino, dev } = fstatSync(fd);
   const decoder = new StringDecoder("utf8");
   const buffer = Buffer.allocUnsafe(MOST_AT_ONCE);
-  let at = 0;
+  let at = from;
   let kept = "";
   return {
     lines(rest = false) {
