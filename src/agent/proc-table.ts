@@ -74,6 +74,11 @@ export async function markedRuns(): Promise<Set<string>> {
   return table.values(MARKER);
 }
 
+/** Ms since the machine was booted, without the time that it slept, whatever its clock says: the same for all processes. */
+export function sinceBoot(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}
+
 /** A variable that a process was started with; undefined where it cannot be seen, as on systems without /proc. */
 export function variableOf(pid: number, name: string): string | undefined {
   return name === "" ? undefined : table.variable(pid, name);

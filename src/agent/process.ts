@@ -8,9 +8,9 @@
 import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
-import { isAlive } from "./proc-table.ts";
+import { isAlive, sinceBoot } from "./proc-table.ts";
 import type { ProcessIdentity } from "./proc-table.ts";
-import { RUN_FILES, readExit, readStarted } from "./run-folder.ts";
+import { RUN_FILES, readExit, readStarted, type Started } from "./run-folder.ts";
 import type { Launch, ProcessEnd } from "./runner.ts";
 import { startWrapper, type Wrapper } from "./wrapper.ts";
 
@@ -22,6 +22,8 @@ export { stopRun, sweep } from "./stop-run.ts";
 export interface RunningProcess {
   /** The wrapper's, which lives as long as the agent. */
   identity: ProcessIdentity;
+  /** When it was started, by {@link sinceBoot}; of an older daemon's it is not known. */
+  startedAt?: number;
   /** Resolves when the agent has ended. Does not keep this process alive. */
   ended: Promise<void>;
   /** Of a process that this daemon started. */
@@ -70,10 +72,11 @@ export async function startProcess(o: {
     wrapper = await (o.take ?? startWrapper)();
     const { identity } = wrapper;
     o.reached?.("spawned");
-    writeStarted(runDir, runId, identity);
+    const startedAt = sinceBoot();
+    writeStarted(runDir, runId, { ...identity, at: startedAt });
     const { args, env, cwd } = launch;
     const ended = wrapper.run({ runDir, runId, program, args, env, cwd, stdin });
-    return { ok: { identity, ended: o.take ? ended : ended.then(wrapper.retire), wrapper } };
+    return { ok: { identity, startedAt, ended: o.take ? ended : ended.then(wrapper.retire), wrapper } };
   } catch (error) {
     void wrapper?.retire();
     return { cannot: whyNot(error as NodeJS.ErrnoException, launch) };
@@ -90,14 +93,18 @@ export async function findRun(o: {
 }): Promise<
   { state: "never-started" } | { state: "running"; process: RunningProcess } | { state: "ended"; end: ProcessEnd }
 > {
-  const identity = await readStarted(o.runDir, o.runId);
-  if (!identity) return { state: "never-started" };
+  const started = await readStarted(o.runDir, o.runId);
+  if (!started) return { state: "never-started" };
+  const { at, ...identity } = started;
   const alive = await isAlive(identity);
   // Only in this order: a code that is written after the look at the file belongs to a wrapper that was alive.
   const end = await readExit(o.runDir);
   if (end) return { state: "ended", end };
   if (!alive) return { state: "ended", end: { kind: "vanished" } };
-  return { state: "running", process: { identity, ended: gone(identity) } };
+  return {
+    state: "running",
+    process: { identity, ended: gone(identity), ...(at === undefined ? {} : { startedAt: at }) },
+  };
 }
 
 async function gone(identity: ProcessIdentity): Promise<void> {
@@ -105,9 +112,9 @@ async function gone(identity: ProcessIdentity): Promise<void> {
 }
 
 // These are a few bytes that nothing is synced for: in the thread pool they would wait behind what is.
-function writeStarted(runDir: string, runId: string, identity: ProcessIdentity): void {
+function writeStarted(runDir: string, runId: string, started: Started): void {
   const file = join(runDir, RUN_FILES.started);
-  writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...identity, runId })}\n`, { mode: 0o600 });
+  writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...started, runId })}\n`, { mode: 0o600 });
   renameSync(`${file}.tmp`, file);
 }
 

@@ -25,16 +25,17 @@ const MOST_AT_ONCE = 4 * LONGEST_LINE;
 const NEWLINE = 10;
 const NOBODY: ProcessIdentity = { bootId: "", pid: 0, start: "" };
 
+/** `at`: when that was, by `sinceBoot`; of runs of older daemons it is not known. */
+export type Started = ProcessIdentity & { at?: number };
+
 /** Who was started for this run; undefined when nobody was. A file that is damaged names nobody who could be alive. */
-export async function readStarted(runDir: string, runId: string): Promise<ProcessIdentity | undefined> {
+export async function readStarted(runDir: string, runId: string): Promise<Started | undefined> {
   try {
-    const started = JSON.parse(await readFile(join(runDir, RUN_FILES.started), "utf8")) as ProcessIdentity & {
-      runId?: string;
-    };
-    const { bootId, pid, start } = started;
+    const started = JSON.parse(await readFile(join(runDir, RUN_FILES.started), "utf8")) as Started & { runId?: string };
+    const { bootId, pid, start, at } = started;
     if (typeof started.runId === "string" && started.runId !== runId) return undefined;
     const sound = typeof bootId === "string" && Number.isSafeInteger(pid) && pid > 1 && typeof start === "string";
-    return sound ? { bootId, pid, start } : NOBODY;
+    return sound ? { bootId, pid, start, ...(typeof at === "number" ? { at } : {}) } : NOBODY;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : NOBODY;
   }

@@ -17,11 +17,11 @@ import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.t
 import type { Failure } from "../model/failure.ts";
 import { attemptName, taskKey, type RunId, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import type { RunnerKind } from "../model/role.ts";
-import { formatDuration, parseDuration, toMs } from "../model/time.ts";
+import { formatDuration, parseDuration } from "../model/time.ts";
 import type { Change, Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
-import { describe, laterResponse, newsOf, requestFor, responseOf, type Live } from "./live.ts";
+import { ageOf, describe, laterResponse, newsOf, requestFor, responseOf, type Live } from "./live.ts";
 import { noteStop, stopReason } from "./stop-file.ts";
 import { keepTranscript } from "./transcripts.ts";
 import { look, watchSilence } from "./vigil.ts";
@@ -321,9 +321,10 @@ export class Agents {
 
   private follow(live: Live, process: RunningProcess): void {
     const { run, role, task } = live;
+    live.process = process;
     this.workspace.identities.set(run.runId, process.identity);
     const limit = parseDuration(task.execution.timeout ?? role.timeout ?? this.workspace.config.agent.timeout) ?? 0;
-    const left = Math.max(0, toMs(run.startedAt) + limit - Date.now());
+    const left = Math.max(0, limit - ageOf(live));
     // Longer timers than 24 days would fire at once; nobody waits that long for one attempt.
     const stop = (why: StopReason) => this.stop(run, why);
     live.timers.push(setTimeout(() => void stop("timeout"), Math.min(left, 2 ** 31 - 1)));
@@ -331,7 +332,6 @@ export class Agents {
     live.timers.push(setInterval(() => void look(live, tell).then(() => this.tellProgress(live)), FOLLOW_MS));
     const silence = () => parseDuration(this.workspace.config.agent.silence) ?? 0;
     live.timers.push(watchSilence(live, silence, tell));
-    live.process = process;
     void process.ended.then(() => this.ended(live));
   }
 
@@ -403,7 +403,7 @@ export class Agents {
     for (const timer of live.timers) clearInterval(timer);
     this.live.delete(taskKey(run.session, run.id));
     this.workspace.identities.delete(run.runId);
-    const durationMs = Math.max(0, Date.now() - toMs(run.startedAt));
+    const durationMs = ageOf(live);
     const { session, id, attempt, runId } = run;
     const told = run.merging ? response : responseOf(run, end, durationMs);
     if (told) this.responses.set(runId, told);

@@ -29,6 +29,7 @@ import { rejoinAtStart, tipFile } from "./rejoin.ts";
 import { Secrets } from "./secrets.ts";
 import { loadConfig, loadRoles } from "./settings.ts";
 import type { Tenure } from "./tenure.ts";
+import { steady } from "./steady.ts";
 import { runOf, takeBack, undecided } from "./unfinished.ts";
 import { isTrusted, rememberSource, type Workspace } from "./workspace.ts";
 import { defaults } from "../store/config-file.ts";
@@ -119,7 +120,7 @@ export async function boot(of: {
     ledgerRef,
     openLedger: open,
     scanner,
-    kept: new Kept(folder, scanner, Date.now()),
+    kept: new Kept(folder, scanner, steady()),
     held: new HeldFiles(folder),
     log,
     tenure,

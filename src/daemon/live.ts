@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import type { Cut, RunningProcess } from "../agent/process.ts";
+import { sinceBoot } from "../agent/proc-table.ts";
 import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Event } from "../machine/event.ts";
@@ -12,6 +13,7 @@ import { attemptName, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
 import { NOTHING } from "../model/spent.ts";
 import type { LastAttempt, Task } from "../model/task.ts";
+import { toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import type { Place } from "../worktree/place.ts";
@@ -109,6 +111,12 @@ export function newsOf(live: Live): Event | undefined {
   live.news = news;
   const more = warned === undefined ? {} : { warned };
   return { type: "progress", session, id, runId, seen: spent ?? NOTHING, answered: turns > 0, ...more };
+}
+
+/** In ms; where it is known when it was started, without the time that the machine slept, and whatever its clock says. */
+export function ageOf({ run, process }: Live): number {
+  const at = process?.startedAt;
+  return Math.max(0, at === undefined ? Date.now() - toMs(run.startedAt) : sinceBoot() - at);
 }
 
 /** For `cox status` and `cox logs`: of what is over in a moment they need none. */

@@ -20,6 +20,7 @@ import { subjectOf } from "../ledger/entries.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { insist } from "./insist.ts";
 import { lentTo } from "./lent.ts";
 import { giveBackMemory } from "./memory.ts";
 import { Notices } from "./notices.ts";
@@ -33,6 +34,7 @@ import { lossOf, lossOfTasks } from "./loss.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadAsked } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
+import { steady } from "./steady.ts";
 import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -142,28 +144,15 @@ export class Loop {
     } finally {
       this.alarm.clear();
       await this.trailing;
-      if (!this.noticesLoss()) this.workspace.kept.close(Date.now(), (path) => !this.workspace.held.get(path));
+      if (!this.noticesLoss()) this.workspace.kept.close(steady(), (path) => !this.workspace.held.get(path));
       this.agents.leave();
       await Promise.all(this.starting);
       await this.agents.settled();
     }
   }
 
-  /** What cannot be read now (too many open files, an I/O error) is no deletion: it is looked at again. */
-  private async insist<T>(look: () => T | Promise<T>): Promise<T> {
-    for (let failures = 0; ; failures++) {
-      try {
-        return await look();
-      } catch (error) {
-        if (this.toldToStop()) throw error;
-        if (failures === 0)
-          this.workspace.log.say(
-            "error",
-            `the workspace cannot be read: ${(error as Error).message}. Trying again every 2 s.`,
-          );
-        await pause(RETRY_RECORD_MS);
-      }
-    }
+  private insist<T>(look: () => T | Promise<T>): Promise<T> {
+    return insist(look, { log: this.workspace.log, isToldToStop: () => this.toldToStop() });
   }
 
   private async look(): Promise<Found[]> {
@@ -188,7 +177,7 @@ export class Loop {
 
   /** What is held, or not recorded yet, is somebody's own: it is not replaced. */
   private savesPutBack(): string[] {
-    return this.unrecorded ? [] : this.workspace.kept.look(Date.now(), (path) => !this.workspace.held.get(path));
+    return this.unrecorded ? [] : this.workspace.kept.look(steady(), (path) => !this.workspace.held.get(path));
   }
 
   /** Without its lock a daemon does nothing more: another may be at work, or the workspace is gone. */
@@ -221,7 +210,7 @@ export class Loop {
         this.tell({ type: "tick" });
       },
       look: (paths) => paths.forEach((path) => this.hint(path)),
-      again: (ms) => this.alarm.set(Date.now() + ms),
+      again: (ms) => this.alarm.in(ms),
     });
   }
 
@@ -230,7 +219,7 @@ export class Loop {
     const now = Date.now();
     const earlier = this.unrecorded;
     this.unrecorded = undefined;
-    let observed = await this.insist(() => this.observer.observe(found, now, { starting }));
+    let observed = await this.insist(() => this.observer.observe(found, { starting }));
     if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
     observed = await this.insist(() => joined(earlier, observed, workspace));
     failpoint("observed");
@@ -273,7 +262,7 @@ export class Loop {
         if (tries > 0) await pause(STALE_MS);
         if (this.noticesLoss()) return;
         const again = await this.insist(() =>
-          this.observer.observe(workspace.scanner.some(stale), Date.now(), { starting: false }),
+          this.observer.observe(workspace.scanner.some(stale), { starting: false }),
         );
         await this.reloadIfAsked(again);
         observed = merged(observed, again, (path) => workspace.held.get(path) !== undefined);
@@ -282,7 +271,7 @@ export class Loop {
       if ("stale" in outcome) {
         this.workspace.log.say("warn", `these files change faster than they can be read: ${outcome.stale.join(", ")}`);
         this.unrecorded = observed;
-        this.alarm.set(Date.now() + SOON_MS);
+        this.alarm.in(SOON_MS);
         break;
       }
       failpoint("recorded");
@@ -293,7 +282,7 @@ export class Loop {
       break;
     }
     if (cleans) await this.housekeeping.finish(now);
-    await this.reports(now);
+    await this.reports();
   }
 
   /** As if it had just been dropped: by now it is clear which numbers are free. */
@@ -353,8 +342,9 @@ export class Loop {
     }
   }
 
-  private async reports(now: number): Promise<void> {
+  private async reports(): Promise<void> {
     const { held, config, log } = this.workspace;
+    const now = steady();
     const settle = parseDuration(config.settle) ?? 500;
     const { reported, next } = await held
       .report(now, settle)
@@ -365,17 +355,17 @@ export class Loop {
       const session = file.path.split("/")[0] ?? "";
       if (this.workspace.state.sessions.has(session)) views.add(session);
       if (file.path.endsWith("/workflow-session.json"))
-        for (const event of await setAside(this.workspace, file.path, now)) this.tell(event);
+        for (const event of await setAside(this.workspace, file.path, Date.now())) this.tell(event);
     }
     for (const session of views) this.viewsDue.add(session);
     if (views.size > 0) this.alarm.stir();
-    if (next !== undefined) this.alarm.set(next);
-    if (this.observer.restless) this.alarm.set(now + SOON_MS);
-    for (const { at: due } of this.pages.behind) this.alarm.set(now + Math.max(0, due - performance.now()));
-    if (Number.isFinite(this.wakeAt)) this.alarm.set(this.wakeAt);
-    if (!this.tidied) this.alarm.set(now + QUIET_MS);
+    if (next !== undefined) this.alarm.in(next - now);
+    if (this.observer.restless) this.alarm.in(SOON_MS);
+    for (const { at: due } of this.pages.behind) this.alarm.in(due - performance.now());
+    this.alarm.at(this.wakeAt);
+    if (!this.tidied) this.alarm.in(QUIET_MS);
     const { due } = this.workspace.kept;
-    if (due !== undefined) this.alarm.set(due);
+    if (due !== undefined) this.alarm.in(due - now);
   }
 
   private readonly viewsDue = new Set<SessionId>();

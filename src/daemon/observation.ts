@@ -25,7 +25,7 @@ export interface Observation {
 /** One look: what it has seen so far, and its circumstances. */
 export interface Look {
   seen: Observation;
-  /** When it is, in ms. */
+  /** When it is, by the steady clock: waits are counted from it. */
   now: number;
   /** The daemon's first: its own unfinished writes are taken back, and nothing is given time. */
   starting: boolean;

@@ -19,6 +19,7 @@ import { taskOfPrompt } from "./observed-prompts.ts";
 import { foundSessionFile } from "./observed-session-files.ts";
 import { foundTrustChanged } from "./observed-trust.ts";
 import { foundPart } from "./obstructed.ts";
+import { steady } from "./steady.ts";
 import { Trust } from "./trust.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -57,13 +58,14 @@ export class Observer {
   }
 
   /**
-   * One look at `found` and at what waits; `now` in ms. `starting`: the daemon's own unfinished writes are taken back,
+   * One look at `found` and at what waits. `starting`: the daemon's own unfinished writes are taken back,
    * and what is gone is gone at once.
    */
-  async observe(found: readonly Found[], now: number, { starting }: { starting: boolean }): Promise<Observation> {
+  async observe(found: readonly Found[], { starting }: { starting: boolean }): Promise<Observation> {
     const seen = emptyObservation();
+    const now = steady();
     const look: Look = { seen, now, starting };
-    if (!starting && this.trust.isBeingWritten(now)) {
+    if (!starting && this.trust.isBeingWritten(Date.now())) {
       // Only when git is done does its index say which of these files are its own.
       this.postponed.push(...found.map(({ path }) => path));
       return seen;

@@ -158,13 +158,13 @@ export function firstOf(accepted: readonly Accepted[], most: number): readonly A
 const FIRST_SESSION = "WFS-main";
 
 /** The active session; a first one is made when there is none at all. Null if one has to be chosen first. */
-function inboxSession({ scanner, state }: Workspace, { seen, now }: Look): SessionId | null {
+function inboxSession({ scanner, state }: Workspace, { seen }: Look): SessionId | null {
   for (const { session } of scanner.markers()) {
     if (state.sessions.has(session) || announced(seen, session)) return session;
   }
   for (const [id, session] of state.sessions) if (session.file.status === "active") return id;
   if (state.sessions.size > 0 || seen.events.some((event) => event.type === "session-found")) return null;
-  const file = { ...newSession(FIRST_SESSION, instant(now)), status: "active" as const };
+  const file = { ...newSession(FIRST_SESSION, instant(Date.now())), status: "active" as const };
   seen.events.push({ type: "session-found", file, by: "daemon" });
   return FIRST_SESSION;
 }

@@ -9,9 +9,9 @@ import type { Look, Observation } from "./observation.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A folder with a session's name is a session, its file or not; nothing if it is one already. */
-export function foundFolder(workspace: Workspace, session: SessionId, { seen, now }: Look): void {
+export function foundFolder(workspace: Workspace, session: SessionId, { seen }: Look): void {
   if (workspace.state.sessions.has(session) || announced(seen, session)) return;
-  seen.events.push({ type: "session-found", file: newSession(session, instant(now)), by: "person" });
+  seen.events.push({ type: "session-found", file: newSession(session, instant(Date.now())), by: "person" });
 }
 
 /** Whether this look has found the session already. */

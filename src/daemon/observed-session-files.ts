@@ -28,7 +28,7 @@ export async function foundSessionFile(
     if (held.get(path)?.hash !== hash) held.hold(path, { hash, ...parsed }, now);
     return;
   }
-  const checked = checkSession(withDefaults(parsed.ok, session, instant(now)));
+  const checked = checkSession(withDefaults(parsed.ok, session, instant(Date.now())));
   if ("problems" in checked) return held.hold(path, { hash, problems: locate(parsed.text, checked.problems) }, now);
   await held.release(path);
   const known = state.sessions.get(session)?.file;

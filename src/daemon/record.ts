@@ -25,6 +25,7 @@ import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
 import { transcriptOf } from "./transcripts.ts";
+import { steady } from "./steady.ts";
 import { rememberPatterns, rememberSession, rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
 export interface Batch {
@@ -160,7 +161,7 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
   const put = (path: string, content: string | Buffer): LedgerEntry["changes"][number] => {
     // A person's file that cannot be read stays as it is: it is merged when it is mended.
     const careful = isState(path)
-      ? { changed: workspace.scanner.watchful(path), keep: () => workspace.kept.keep(path, Date.now()) }
+      ? { changed: workspace.scanner.watchful(path), keep: () => workspace.kept.keep(path, steady()) }
       : {};
     if (!workspace.held.get(path)) plan.writes.set(path, { path, content, ...careful });
     return { path, content: Buffer.from(content) };

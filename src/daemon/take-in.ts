@@ -25,6 +25,7 @@ import { readForeign } from "./foreign.ts";
 import { planMerge, type MergePlan } from "./merge-plan.ts";
 import type { Page } from "./pages.ts";
 import { noteSource, noteVersions, setMarker } from "./record.ts";
+import { steady } from "./steady.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface Incoming extends SyncRequest {
@@ -144,7 +145,7 @@ async function place(
         continue;
       }
       const careful = WRITTEN_BY_PEOPLE.has(placeOf(path).kind)
-        ? { changed: scanner.watchful(path), keep: () => kept.keep(path, Date.now()) }
+        ? { changed: scanner.watchful(path), keep: () => kept.keep(path, steady()) }
         : {};
       writes.push({ path, content, ...careful, placed: () => scanner.wrote(path, content) });
     }

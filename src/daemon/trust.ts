@@ -22,7 +22,7 @@ export class Trust {
   /** Whether git is writing files at this moment: its index is locked meanwhile. */
   isBeingWritten(now: number): boolean {
     const lock = statSync(join(this.workspace.gitDir, "index.lock"), { throwIfNoEntry: false });
-    return lock !== undefined && now - lock.mtimeMs < GIT_WRITES_MS;
+    return lock !== undefined && Math.abs(now - lock.mtimeMs) < GIT_WRITES_MS;
   }
 
   /** Looks again if either may have changed; then tells which paths are tracked that were not before. */

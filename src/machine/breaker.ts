@@ -22,13 +22,20 @@ export function withoutLostProbe(breaker: Breaker, isAlive: (probe: TaskKey) => 
   return breaker.state === "half-open" && !isAlive(breaker.probe) ? { state: "open", until: now } : breaker;
 }
 
-/** Whether an attempt may start now; when not, from when on it may be asked again. */
-export function permits(breaker: Breaker, now: Instant): { yes: true } | { yes: false; until: Instant | null } {
+/**
+ * Whether an attempt may start now; when not, from when on it may be asked again. One that would stay open for longer than
+ * it ever does was opened before the clock was set back: its time is over too.
+ */
+export function permits(
+  breaker: Breaker,
+  now: Instant,
+  policy: Policy,
+): { yes: true } | { yes: false; until: Instant | null } {
   switch (breaker.state) {
     case "closed":
       return { yes: true };
     case "open":
-      return toMs(breaker.until) <= toMs(now) ? { yes: true } : { yes: false, until: breaker.until };
+      return isAhead(breaker.until, now, policy.breaker.open) ? { yes: false, until: breaker.until } : { yes: true };
     case "half-open":
       return { yes: false, until: null };
   }
@@ -46,8 +53,14 @@ export function onSuccess(): Breaker {
 export function onFailure(breaker: Breaker, now: Instant, policy: Policy): Breaker {
   if (breaker.state === "half-open") return { state: "open", until: after(now, policy.breaker.open) };
   if (breaker.state === "open") return breaker;
-  const since = toMs(now) - policy.breaker.window;
-  const failures = [...breaker.failures.filter((at) => toMs(at) > since), now];
+  const { window } = policy.breaker;
+  const failures = [...breaker.failures.filter((at) => at === now || isAhead(now, at, window - 1)), now];
   if (failures.length > policy.breaker.failures) return { state: "open", until: after(now, policy.breaker.open) };
   return { state: "closed", failures };
+}
+
+/** Whether `at` is later than `than`, and by no more than `most` ms. */
+function isAhead(at: Instant, than: Instant, most: number): boolean {
+  const by = toMs(at) - toMs(than);
+  return by > 0 && by <= most;
 }

@@ -31,7 +31,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
     if (needsSlot && (live.length >= policy.concurrency || clashing.has(claim))) continue;
     if (draft.run(session, task.id)) continue; // its agent is still being stopped
     const state = stateOf(task);
-    if (state.status === "pending" && state.nextAttemptAt && toMs(state.nextAttemptAt) > toMs(lent.now)) {
+    if (state.status === "pending" && state.nextAttemptAt && waits(task, state.nextAttemptAt, lent.now)) {
       later(instant(toMs(state.nextAttemptAt)));
       continue;
     }
@@ -78,6 +78,15 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
   if (wake) draft.act({ do: "wake", at: wake });
 }
 
+/** What was to wait for some minutes does not wait for hours because the clock was set back since its attempt ended. */
+function waits({ execution }: Task, until: string, now: Instant): boolean {
+  const ended = toMs(execution.last_attempt?.ended_at ?? now);
+  const wasShort = toMs(until) - ended <= SHORT_MS;
+  return toMs(until) > toMs(now) && !(wasShort && ended > toMs(now));
+}
+
+const SHORT_MS = 600_000;
+
 const waitsForTomorrow = (task: Task) => task.execution.over_budget?.of === "day";
 
 /**
@@ -86,12 +95,13 @@ const waitsForTomorrow = (task: Task) => task.execution.over_budget?.of === "day
  */
 function accountFull(draft: Draft, live: readonly Run[], policy: Policy, at: Instant): Instant | undefined {
   const now = toMs(at);
-  const starts = live
-    .filter((run) => policy.roles.get(run.role)?.runner === "claude" && !run.merging)
-    .map((run) => toMs(run.startedAt));
-  if (starts.length === 0) return undefined;
+  const running = live.filter((run) => policy.roles.get(run.role)?.runner === "claude" && !run.merging);
+  if (running.length === 0) return undefined;
   const warned = draft.warning(ACCOUNT);
-  if (warned && toMs(warned) > now && starts.length >= policy.warnedConcurrency) return warned;
+  if (warned && toMs(warned) > now && running.length >= policy.warnedConcurrency) return warned;
+  // One that starts in the future began before the clock was set back: nobody waits until then.
+  const starts = running.map((run) => toMs(run.startedAt)).filter((start) => start <= now);
+  if (starts.length === 0) return undefined;
   const alone = Math.min(...starts) + policy.probe;
   if (!draft.isProven(ACCOUNT) && alone > now) return instant(alone);
   const spread = Math.max(...starts) + policy.stagger;
@@ -125,7 +135,7 @@ function serviceBlocks(draft: Draft, role: Role, task: Task, policy: Policy, now
   }
   const key = breakerKey(role, task, policy);
   if (!key) return undefined;
-  const permit = permits(breakerNow(draft, key, now), now);
+  const permit = permits(breakerNow(draft, key, now), now, policy);
   return permit.yes ? undefined : permit.until;
 }
 

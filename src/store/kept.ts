@@ -30,7 +30,7 @@ interface Entry {
   compared: string | undefined;
 }
 
-/** All times are in ms. */
+/** All times are in ms, by a clock that never goes back. */
 export class Kept {
   private readonly workspace: string;
   private readonly folder: string;
@@ -94,7 +94,7 @@ export class Kept {
     for (const entry of [...this.entries]) {
       if (now < entry.next) continue;
       entry.next = Math.min(now + LATER * (now - entry.since + 1), entry.since + KEPT_MS);
-      if (this.isSaved(entry, now)) {
+      if (this.isSaved(entry)) {
         if (mayReplace(entry.path) && this.putBack(entry, now)) back.push(entry.path);
         // As long as somebody does not mend what is in its place, it is asked for less and less often.
         else entry.next = now + Math.min(Math.max(LOOK_MS, now - entry.since - KEPT_MS), LONGEST_MS);
@@ -110,12 +110,12 @@ export class Kept {
   close(now: number, mayReplace: (path: string) => boolean): void {
     // What is kept on the way, because something is put back, is looked at too.
     for (const entry of this.entries) {
-      if (!this.isSaved(entry, now)) this.drop(entry);
+      if (!this.isSaved(entry)) this.drop(entry);
       else if (mayReplace(entry.path)) this.putBack(entry, now);
     }
   }
 
-  private isSaved(entry: Entry, now: number): boolean {
+  private isSaved(entry: Entry): boolean {
     const file = join(this.folder, entry.name);
     const stat = lstatSync(file, { throwIfNoEntry: false });
     if (!stat) return false;
@@ -124,7 +124,7 @@ export class Kept {
     const read = readRegular(file);
     if (!read || sha256(read.content) !== entry.hash) return true;
     // Two changes within one tick of the kernel's clock look like one.
-    if (now - stat.mtimeMs >= LOOK_MS) entry.compared = stamp;
+    if (Math.abs(Date.now() - stat.mtimeMs) >= LOOK_MS) entry.compared = stamp;
     return false;
   }
 

@@ -15,6 +15,10 @@ export async function withMarker(): Promise<[]> {
   return [];
 }
 
+export function sinceBoot(): number {
+  return world().clock.now;
+}
+
 export function variableOf(): undefined {
   return undefined;
 }
