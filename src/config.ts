@@ -140,7 +140,10 @@ export const ConfigSchema = Type.Object(
           description: "The Claude Code program: a name on PATH or an absolute path.",
         }),
         timeout: duration("30m", "Wall-clock limit of one attempt."),
-        silence: duration("10m", "How long an agent may be silent without using CPU before it counts as stalled."),
+        silence: duration(
+          "10m",
+          "How long an agent may write nothing and use less than 2 % of a core, with all it started, before it counts as stalled.",
+        ),
         stagger: duration(
           "500ms",
           "Least time between the starts of two Claude Code agents: each takes half a second of CPU.",

@@ -23,7 +23,7 @@ export interface ProcessRow {
   start: string;
   /** Ended, and not yet collected by its parent: counts as dead everywhere. */
   zombie: boolean;
-  /** CPU time used so far, with that of children that have ended; in the system's own unit, only compared. */
+  /** CPU time used so far, with that of children that have ended; in hundredths of a second. */
   ticks: number;
 }
 
@@ -89,7 +89,7 @@ export async function ownGroup(): Promise<number | undefined> {
   return (own ??= (await table.row(process.pid))?.group);
 }
 
-/** CPU time of these processes together: unchanged between two looks means that none of them computed anything. */
+/** CPU time of these processes together, in hundredths of a second. */
 export async function cpuTicks(pids: number[]): Promise<number> {
   const rows = await Promise.all(pids.map((pid) => table.row(pid)));
   return rows.reduce((sum, row) => sum + (row?.ticks ?? 0), 0);

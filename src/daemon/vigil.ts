@@ -56,8 +56,12 @@ function nameOf({ run }: Live): string {
   return `${run.session} ${attemptName(run.id, run.attempt)}`;
 }
 
-/** No output and no CPU in all its processes: `warn` hears of it once after half of the set time, then it is stopped. */
+/**
+ * No output, and less than 2 % of a core in all its processes together: `warn` hears of it once after half of the set time,
+ * then it is stopped.
+ */
 export function watchSilence(live: Live, limitMs: () => number, tell: Tell): NodeJS.Timeout {
+  const use = new Use();
   // Not the clock on the wall: a machine that slept was silent as a whole.
   let lastSign = performance.now();
   let before = "";
@@ -74,21 +78,45 @@ export function watchSilence(live: Live, limitMs: () => number, tell: Tell): Nod
           ),
         );
         const ticks = await cpuTicks(await withMarker(live.run.runId));
-        const now = `${sizes.join(" ")} ${ticks}`;
-        if (now !== before) {
-          lastSign = performance.now();
+        const at = performance.now();
+        const isBusy = use.of({ at, ticks }, Math.min(USE_OVER_MS, limitMs() / 2)) >= LEAST_USE;
+        const now = sizes.join(" ");
+        if (now !== before || isBusy) {
+          lastSign = at;
           warned = false;
         }
         before = now;
-        const silent = performance.now() - lastSign;
+        const silent = at - lastSign;
         if (silent > limitMs()) return tell.stop("stalled");
         if (silent <= limitMs() / 2 || warned) return;
         warned = true;
-        const name = nameOf(live);
         const [so, limit] = [formatDuration(silent), formatDuration(limitMs())];
-        tell.warn(`${name} has written nothing and used no CPU for ${so}: it is stopped after ${limit}`);
+        tell.warn(
+          `${nameOf(live)} has written nothing and used hardly any CPU for ${so}: it is stopped after ${limit}`,
+        );
       })().catch(() => {});
     },
     Math.min(LONGEST_BETWEEN_LOOKS_MS, Math.max(250, limitMs() / 5)),
   );
+}
+
+/** What a process that only waits, and looks now and then, stays below: of one core. */
+const LEAST_USE = 0.02;
+const USE_OVER_MS = 60_000;
+
+/** How much of a core is used, over some time: once a minute a lot is as little as always a bit. */
+class Use {
+  private readonly looks: { at: number; used: number }[] = [];
+  private ticks = 0;
+  private used = 0;
+
+  /** `ticks` are hundredths of a second, and fewer where a process has ended. */
+  of({ at, ticks }: { at: number; ticks: number }, overMs: number): number {
+    this.used += Math.max(0, ticks - this.ticks);
+    this.ticks = ticks;
+    const first = this.looks.findLast((look) => at - look.at >= overMs) ?? this.looks[0];
+    while (this.looks[0] !== first) this.looks.shift();
+    this.looks.push({ at, used: this.used });
+    return first ? ((this.used - first.used) * 10) / Math.max(1, at - first.at) : 0;
+  }
 }

@@ -99,8 +99,15 @@ test("an agent that says and does nothing is warned of, stopped, tried once more
   const log = readdirSync(logs)
     .map((name) => readFileSync(join(logs, name), "utf8"))
     .join("");
-  assert.match(log, /impl-1-a1 has written nothing and used no CPU for \d/);
+  assert.match(log, /impl-1-a1 has written nothing and used hardly any CPU for \d/);
   await assertWhole(shop);
+});
+
+test("an agent that only looks now and then whether something has come is silent too", async (t) => {
+  const shop = await workshop(t, { env: { COX_AGENT_SILENCE: "4s" } });
+  shop.command("impl-1", "while :; do sleep 0.2; done", { execution: { max_attempts: 1 } });
+  const task = await shop.becomes("impl-1", "blocked");
+  assert.equal(task.execution.last_attempt?.error?.class, "stalled");
 });
 
 test("an agent that computes in silence is left alone", async (t) => {
