@@ -1,14 +1,18 @@
 /** The proofs that take long: `npm run soak`, or some of them by name: `npm run soak -- kills power`. */
 import { beside } from "./beside.ts";
 import { besideGc } from "./beside-gc.ts";
+import { daemonKills } from "./daemon-kills.ts";
 import { diskFull } from "./disk-full.ts";
 import { growth } from "./growth.ts";
 import { kills } from "./kills.ts";
+import { orphans } from "./orphans.ts";
 import { power } from "./power.ts";
 import { type Proof, tell } from "./proof.ts";
 
 const PROOFS: Record<string, () => Promise<Proof>> = {
   kills,
+  "daemon-kills": daemonKills,
+  orphans,
   power,
   "disk-full": diskFull,
   "beside-gc": besideGc,

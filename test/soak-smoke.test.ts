@@ -6,16 +6,28 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { beside } from "../bench/beside.ts";
 import { besideGc } from "../bench/beside-gc.ts";
+import { daemonKills } from "../bench/daemon-kills.ts";
 import { diskFull } from "../bench/disk-full.ts";
 import { growth } from "../bench/growth.ts";
 import { kills } from "../bench/kills.ts";
 import { makeLab } from "../bench/lab.ts";
 import { commitsAfter, fsck, leftBehind, open, transition } from "../bench/ledger-lab.ts";
 import { ledger } from "../bench/ledger.ts";
+import { orphans } from "../bench/orphans.ts";
 import { power } from "../bench/power.ts";
 
 test("killed while it records, it loses nothing that was acknowledged", async () => {
   assert.deepEqual((await kills(2)).broken, []);
+});
+
+test("a daemon that is killed loses nothing and does nothing twice, with real agents", async () => {
+  assert.deepEqual((await daemonKills(1, ["after-started"])).broken, []);
+});
+
+test("nothing that agents started survives their stop", async (t) => {
+  if (process.platform !== "linux") return t.skip("processes are found by /proc");
+  const kinds = ["a daemon with no marker, environment, or descriptor"];
+  assert.deepEqual((await orphans(1, kinds)).broken, []);
 });
 
 test("after a power cut all is there that was acknowledged", async (t) => {

@@ -57,7 +57,7 @@ export class Leftovers {
   }
 
   private async look(): Promise<void> {
-    const alive = await markedRuns();
+    const alive = await markedRuns([...this.runs.keys()]);
     this.tell.saw(await processes());
     for (const [runId, looks] of [...this.runs]) {
       if (alive.has(runId)) {

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { execa } from "execa";
+import { limitMark, limitOf } from "./limit-mark.ts";
 
 /** The variable that every process of a run has in its environment. */
 export const MARKER = "COX_RUN_ID";
@@ -31,8 +32,9 @@ interface ProcTable {
   bootId(): Promise<string>;
   row(pid: number): Promise<ProcessRow | undefined>;
   rows(): Promise<ProcessRow[]>;
-  marked(entry: string, found?: (row: ProcessRow) => void): Promise<number[]>;
-  values(name: string): Promise<Set<string>>;
+  marked(runId: string, found?: (row: ProcessRow) => void): Promise<number[]>;
+  /** Those of the runs that any process carries the marker of. */
+  runs(runIds: readonly string[]): Promise<Set<string>>;
   variable(pid: number, name: string): string | undefined;
 }
 
@@ -60,18 +62,18 @@ export async function processes(): Promise<ProcessRow[]> {
 }
 
 /**
- * The processes that have the run's marker in their environment, never this one; not those of other users, and not those
- * that cleared their environment. `found` hears of each at the moment it is seen, and makes the search follow what forks
+ * The processes that have the run's marker, in their environment or (on Linux) in their limits, never this one; in their
+ * environment not those of other users. `found` hears of each at the moment it is seen, and makes the search follow what forks
  * and ends all the time, since that is gone when the whole list is known.
  */
 export async function withMarker(runId: string, found?: (row: ProcessRow) => void): Promise<number[]> {
   if (runId === "" || runId.includes("\0")) return [];
-  return table.marked(`${MARKER}=${runId}`, found);
+  return table.marked(runId, found);
 }
 
-/** All runs that any process carries the marker of, in one scan: for asking about many runs at once. */
-export async function markedRuns(): Promise<Set<string>> {
-  return table.values(MARKER);
+/** Those of the runs that any process carries the marker of, in one scan. */
+export async function markedRuns(runIds: readonly string[]): Promise<Set<string>> {
+  return table.runs(runIds);
 }
 
 /** Ms since the machine was booted, without the time that it slept, whatever its clock says: the same for all processes. */
@@ -178,14 +180,18 @@ function linuxTable(): ProcTable {
       if (fd !== undefined) closeSync(fd);
     }
   };
+  // A zombie has its limits still.
+  const carries = (pid: number, mark: number) => limitOf(pid) === mark && row(pid)?.zombie === false;
   return {
     bootId: async () => (boot ??= readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()),
     row: async (pid) => row(pid),
     rows: async () => pids().flatMap((pid) => row(pid) ?? []),
-    marked: async (entry, found) => {
+    marked: async (runId, found) => {
       const marked = new Set<number>();
+      const [entry, mark] = [`${MARKER}=${runId}`, limitMark(runId)];
       const look = (pid: number) => {
-        if (pid === process.pid || marked.has(pid) || !holds(environ(pid), entry)) return;
+        if (pid === process.pid || marked.has(pid)) return;
+        if (!holds(environ(pid), entry) && !carries(pid, mark)) return;
         marked.add(pid);
         const now = found && row(pid);
         if (now && !now.zombie) found(now);
@@ -206,11 +212,13 @@ function linuxTable(): ProcTable {
       }
       return [...marked];
     },
-    values: async (name) => {
+    runs: async (runIds) => {
       const found = new Set<string>();
+      const marks = new Map(runIds.map((runId) => [limitMark(runId), runId]));
       for (const pid of pids()) {
-        const value = pid === process.pid ? undefined : valueOf(environ(pid), `${name}=`);
-        if (value) found.add(value);
+        if (pid === process.pid) continue;
+        const runId = valueOf(environ(pid), `${MARKER}=`) ?? marks.get(limitOf(pid) ?? -1);
+        if (runId && (found.has(runId) || row(pid)?.zombie === false)) found.add(runId);
       }
       return found;
     },
@@ -255,9 +263,9 @@ function psTable(): ProcTable {
     row: async (pid) =>
       (await lines("ps", "-o", columns, "-p", String(pid))).map(parsePs).find((row) => row?.pid === pid),
     rows,
-    marked: async (entry, found) => {
+    marked: async (runId, found) => {
       const marked = (await lines("ps", "-A", "-E", "-ww", "-o", "pid=,command="))
-        .filter((line) => `${line} `.includes(` ${entry} `))
+        .filter((line) => `${line} `.includes(` ${MARKER}=${runId} `))
         .map((line) => Number.parseInt(line, 10))
         .filter((pid) => pid !== process.pid);
       if (found && marked.length > 0) {
@@ -265,9 +273,9 @@ function psTable(): ProcTable {
       }
       return marked;
     },
-    values: async (name) => {
+    runs: async () => {
       const found = (await lines("ps", "-A", "-E", "-ww", "-o", "command=")).flatMap((line) =>
-        [...line.matchAll(new RegExp(`(?:^| )${name}=(\\S+)`, "g"))].map((match) => match[1] ?? ""),
+        [...line.matchAll(new RegExp(`(?:^| )${MARKER}=(\\S+)`, "g"))].map((match) => match[1] ?? ""),
       );
       return new Set(found);
     },

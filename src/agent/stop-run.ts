@@ -1,7 +1,8 @@
 /**
  * The end of everything a run started. The process group is not enough: Claude Code gives each command a session of its
- * own. What counts is the marker in the environment, and descent. Beyond reach is only what cleared its environment,
- * left the group and lost its parent, all three before anyone looked.
+ * own. What counts is the marker, in the environment and (on Linux) in the limits, and descent. Beyond reach is only
+ * what cleared its environment and set its own limits (elsewhere: cleared its environment), left the group and lost its
+ * parent, all before anyone looked.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { isAlive, ownGroup, processes, send, signalProcess, withMarker } from "./proc-table.ts";

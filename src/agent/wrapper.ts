@@ -10,6 +10,7 @@ import { closeSync, openSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { execa } from "execa";
+import { FINDS_LIMIT, setsLimit } from "./limit-mark.ts";
 import { MARKER, identityOf, type ProcessIdentity, type ProcessRow } from "./proc-table.ts";
 import { RUN_FILES } from "./run-folder.ts";
 
@@ -71,7 +72,7 @@ export async function startWrapper(): Promise<Wrapper> {
   // A wrapper that is gone before its command arrives is found out by the exit code that it does not leave.
   shell.stdin.on("error", () => {});
   shell.stdout.on("data", () => told?.());
-  shell.stdin.write(TRAPS);
+  shell.stdin.write(process.platform === "linux" ? TRAPS + FINDS_LIMIT : TRAPS);
   const identity = await identityOf(shell.pid);
   if (!identity) throw new Error("the process ended before it was started");
   return {
@@ -177,7 +178,7 @@ function scriptOf({ runDir, runId, program, args, env, cwd, stdin }: AgentComman
   const words = [...(odd.length > 0 ? ["/usr/bin/env", ...odd] : []), ...[program, ...args].map(quoted)];
   const output = `<${quoted(stdin)} >>${file(RUN_FILES.stdout)} 2>>${file(RUN_FILES.stderr)}`;
   return (
-    `{ (cd ${quoted(cwd)} && unset OLDPWD && export ${exported.join(" ")} && exec ${words.join(" ")} ${output})\n` +
+    `{ (cd ${quoted(cwd)} && unset OLDPWD && ${setsLimit(runId)} && export ${exported.join(" ")} && exec ${words.join(" ")} ${output})\n` +
     `printf '%s\\n' "$?" 1<>${file(RUN_FILES.exit)} || exit\necho\n}\n`
   );
 }

@@ -19,6 +19,8 @@ const ZOO: Record<string, string> = {
   "a double fork in a session of its own": "(setsid sleep 300 & ) ; echo up; sleep 300",
   "one that ignores SIGTERM and SIGINT": "trap '' TERM INT; sleep 300 & echo up; while :; do sleep 1; done",
   "a child that cleared its environment": "env -i setsid /bin/sleep 300 & echo up; wait",
+  "a daemon that kept neither parent, session, environment nor descriptors":
+    "env -i setsid sh -c '(exec <&- >&- 2>&-; cd /; setsid /bin/sleep 300 &)'; echo up; sleep 300",
   "a stopped child": "sleep 300 & kill -STOP $!; echo up; wait",
   "a stopped agent": "echo up; kill -STOP $$; sleep 300",
   "a tree of sessions": "setsid sh -c 'setsid sh -c \"setsid sleep 300 & wait\" & wait' & echo up; wait",

@@ -261,6 +261,11 @@ export class Workshop {
     return this.over();
   }
 
+  /** `kill -9` of the daemon's process, ready or not. */
+  kill(): void {
+    this.daemon?.kill("SIGKILL");
+  }
+
   /** Puts the running daemon aside, so that another can be started; {@link attach} takes it back. */
   detach(): Running {
     const running = { daemon: this.daemon, ended: this.ended };
