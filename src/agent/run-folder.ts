@@ -37,7 +37,9 @@ export async function readStarted(runDir: string, runId: string): Promise<Starte
     const sound = typeof bootId === "string" && Number.isSafeInteger(pid) && pid > 1 && typeof start === "string";
     return sound ? { bootId, pid, start, ...(typeof at === "number" ? { at } : {}) } : NOBODY;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ENOENT" ? undefined : NOBODY;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    insistOn(error);
+    return NOBODY;
   }
 }
 
@@ -45,7 +47,7 @@ export async function readStarted(runDir: string, runId: string): Promise<Starte
 export type Cut = Record<"stdout" | "stderr", number>;
 
 export async function readCut(runDir: string): Promise<Cut> {
-  const text = await readFile(join(runDir, RUN_FILES.cut), "utf8").catch(() => "{}");
+  const text = await readFile(join(runDir, RUN_FILES.cut), "utf8").catch((error) => insistOn(error) ?? "{}");
   try {
     const { stdout, stderr } = JSON.parse(text) as Partial<Cut>;
     return { stdout: Number(stdout) || 0, stderr: Number(stderr) || 0 };
@@ -56,7 +58,7 @@ export async function readCut(runDir: string): Promise<Cut> {
 
 /** How the agent ended; undefined when no exit code was left (yet). */
 export async function readExit(runDir: string): Promise<ProcessEnd | undefined> {
-  const text = await readFile(join(runDir, RUN_FILES.exit), "utf8").catch(() => "");
+  const text = await readFile(join(runDir, RUN_FILES.exit), "utf8").catch((error) => insistOn(error) ?? "");
   const code = /^(\d+)\n/.exec(text)?.[1];
   return code === undefined ? undefined : endOf(Number(code));
 }
@@ -68,7 +70,7 @@ function endOf(code: number): ProcessEnd {
 }
 
 /**
- * What a run left behind. Of a longer file than `maxBytes` the last `maxBytes` are read, from the start of a line on:
+ * What a run left behind; throws where it cannot be read now (too many open files, an I/O error). Of a longer file than `maxBytes` the last `maxBytes` are read, from the start of a line on:
  * results come last. Without an exit code the end is `vanished`, so ask only once the run has ended.
  */
 export async function readRun(runDir: string, { maxBytes }: { maxBytes: number }): Promise<RunOutput> {
@@ -118,7 +120,7 @@ async function readEnd(
 ): Promise<{ text: string; before: number } | undefined> {
   const size = await stat(file).then(
     (found) => found.size,
-    () => 0,
+    (error) => insistOn(error) ?? 0,
   );
   const from = Math.max(0, cut, size - maxBytes);
   const bytes = await readAt(file, from, maxBytes);
@@ -127,10 +129,17 @@ async function readEnd(
   return { text: bytes.toString("utf8", firstLine), before: from + firstLine };
 }
 
+const PASSING = new Set(["EIO", "EMFILE", "ENFILE", "ENOMEM"]);
+
+/** Throws what says nothing about the file: it is to be read again, not taken for missing. */
+function insistOn(error: unknown): undefined {
+  if (PASSING.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+}
+
 // An agent may have put a link or a pipe in the place of its file: neither is followed, and neither can make this wait.
 async function readAt(file: string, from: number, maxBytes: number): Promise<Buffer | undefined> {
   const flags = fsConstants.O_RDONLY | fsConstants.O_NOFOLLOW | fsConstants.O_NONBLOCK;
-  const handle = await open(file, flags).catch(() => undefined);
+  const handle = await open(file, flags).catch(insistOn);
   try {
     const found = await handle?.stat();
     if (!handle || !found?.isFile()) return undefined;

@@ -32,9 +32,10 @@ export async function stopRun(o: {
   graceMs: number;
   first: "SIGINT" | "SIGTERM";
 }): Promise<Stopped> {
-  const wrapper = await readStarted(o.runDir, o.runId);
+  // What cannot be read now is ended by its marker.
+  const wrapper = await readStarted(o.runDir, o.runId).catch(() => undefined);
   // A wrapper whose agent has ended may serve another run by now.
-  if (!wrapper || (await readExit(o.runDir)) || !(await isAlive(wrapper))) return sweep(o.runId);
+  if (!wrapper || (await readExit(o.runDir).catch(() => undefined)) || !(await isAlive(wrapper))) return sweep(o.runId);
   const rows = await processes();
   // Remembered now, because descent can no longer be seen when the parent has ended.
   const tree = withDescendants(rows, new Set([wrapper.pid]));

@@ -21,6 +21,7 @@ import { formatDuration, parseDuration } from "../model/time.ts";
 import type { Change, Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
+import { insist } from "./insist.ts";
 import { ageOf, describe, laterResponse, newsOf, requestFor, responseOf, type Live } from "./live.ts";
 import { noteStop, stopReason } from "./stop-file.ts";
 import { keepTranscript } from "./transcripts.ts";
@@ -34,8 +35,7 @@ const RUNNERS: Record<Exclude<RunnerKind, "human">, Runner> = {
   scripted: scriptedRunner,
 };
 
-const [FOLLOW_MS, DESCRIBE_MS, RETRY_START_MS] = [500, 200, 2000];
-const BUDGET_GRACE_MS = 1000;
+const [FOLLOW_MS, DESCRIBE_MS, RETRY_START_MS, BUDGET_GRACE_MS] = [500, 200, 2000, 1000];
 /** Of what an agent told, so much is searched for values that are known by their digest only. */
 const MOST_SEARCHED_BYTES = 256 * 1024;
 /** What says nothing about the task: the machine is short of something. */
@@ -187,7 +187,7 @@ export class Agents {
       await stopRun({ runDir: this.folderOf(run.runId), runId: run.runId, graceMs: this.grace(), first: "SIGTERM" });
       return this.gone(run);
     }
-    const found = await findRun({ runDir: live.runDir, runId: run.runId });
+    const found = await this.insist(() => findRun({ runDir: live.runDir, runId: run.runId }));
     const entered = await this.workshop.entered(live);
     if (entered && "place" in entered) live.place = entered.place;
     if (entered && "failure" in entered) live.lost = entered.failure;
@@ -226,7 +226,7 @@ export class Agents {
   private async learnSecrets(runId: RunId, runDir: string): Promise<void> {
     const { secrets } = this.workspace;
     for (const pid of await withMarker(runId)) secrets.addFrom((name) => variableOf(pid, name));
-    const { stdout, stderr } = await readRun(runDir, { maxBytes: MOST_SEARCHED_BYTES });
+    const { stdout, stderr } = await this.insist(() => readRun(runDir, { maxBytes: MOST_SEARCHED_BYTES }));
     await secrets.searchIn(`${stdout}\n${stderr}`);
   }
 
@@ -240,7 +240,6 @@ export class Agents {
     }
     if (live.stopping) return;
     live.stopping = why;
-    // If this daemon dies meanwhile, the next one knows why the agent ended.
     await noteStop(live.runDir, why);
     this.workspace.log.say("info", `stopping ${run.session} ${attemptName(run.id, run.attempt)}: ${why}`);
     live.told.resolve();
@@ -261,6 +260,10 @@ export class Agents {
     // What is spent beyond a budget is spent by the second.
     const graceMs = live.stopping === "budget" ? Math.min(this.grace(), BUDGET_GRACE_MS) : this.grace();
     await stopRun({ runDir: live.runDir, runId: live.run.runId, graceMs, first });
+  }
+
+  private insist<T>(look: () => Promise<T>): Promise<T> {
+    return insist(look, { log: this.workspace.log, isToldToStop: () => this.left });
   }
 
   /** Waits until every end that is being read has been reported. */
@@ -344,6 +347,7 @@ export class Agents {
     // The next daemon settles it: nobody here would record what comes of it.
     if (this.left) return;
     const work = this.settle(live).catch((error: Error) => {
+      if (this.left) return;
       this.finish(live, {
         ...NO_FACTS,
         outcome: "failure",
@@ -367,7 +371,8 @@ export class Agents {
       this.sayLeft(live.run.runId, (await sweep(live.run.runId)).killed);
     }
     failpoint("swept");
-    const output = await readRun(live.runDir, { maxBytes: MAX_READ_BYTES });
+    // What cannot be read now was done all the same: it is not done again.
+    const output = await this.insist(() => readRun(live.runDir, { maxBytes: MAX_READ_BYTES }));
     this.release(live, output);
     const end = live.runner.read({ task: live.task, role: live.role }, output);
     failpoint("read");

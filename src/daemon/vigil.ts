@@ -21,7 +21,9 @@ interface Tell {
 export async function look(live: Live, tell: Tell): Promise<void> {
   if (live.looking) return;
   live.looking = true;
-  await lookOnce(live, tell).finally(() => (live.looking = false));
+  // What cannot be read now is looked at the next time.
+  await lookOnce(live, tell).catch(() => {});
+  live.looking = false;
 }
 
 async function lookOnce(live: Live, tell: Tell): Promise<void> {

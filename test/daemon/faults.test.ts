@@ -231,7 +231,7 @@ test("where the system has no watches left it says so, and the rescan finds drop
   const it = daemon(t, shop, { prefix });
   shop.command("impl-1", "true");
   await shop.becomes("impl-1", "completed");
-  assert.match(it.said(), /file events are not available/);
+  assert.match(it.said(), /file events are lost/);
   shop.command("impl-2", "true");
   await shop.becomes("impl-2", "completed");
   assert.equal(await it.stop(), 0);
