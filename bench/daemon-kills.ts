@@ -11,7 +11,7 @@ import { SESSION, Workshop } from "../test/support/workshop.ts";
 import { prove, type Proof } from "./proof.ts";
 
 const KILLS_OF_A_WORKSHOP = 20;
-/** A start takes about half of it. */
+/** Most are killed at work, some while they start, which takes about half of it. */
 const LONGEST_LIFE_MS = 1200;
 const ENV = { COX_RETRY_BASE: "50ms", COX_RESCAN: "500ms", COX_CONCURRENCY: "4", COX_AGENT_STAGGER: "0s" };
 
@@ -49,6 +49,7 @@ async function atRandom(kills: number): Promise<Found> {
     for (let n = 0, id = 0; n < kills; n++) {
       for (let more = 0; more < 3; more++) drop(shop, ++id);
       const daemon = shop.start().catch(() => undefined); // killed before it was ready
+      if (n % 5 !== 4) await daemon;
       await pause(Math.random() * LONGEST_LIFE_MS);
       shop.kill();
       await shop.over();
@@ -75,7 +76,7 @@ function drop(shop: Workshop, n: number): void {
   const id = `impl-${n}`;
   const more = n > 3 ? { relations: { dependencies: [`impl-${n - 3}`] } } : {};
   if (n % 3 === 0) shop.drop(`${SESSION}/.task/${id}.json`, { title: `Task ${id}`, agent: "player", ...more });
-  else if (n % 3 === 1) shop.command(id, `${NOTES}; sleep 0.${n % 7}`, more);
+  else if (n % 3 === 1) shop.command(id, `${NOTES}; sleep ${n % 2}.${n % 7}`, more);
   else shop.command(id, `${NOTES}; [ "$COX_ATTEMPT" != 1 ]`, more);
 }
 

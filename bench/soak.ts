@@ -4,7 +4,9 @@ import { besideGc } from "./beside-gc.ts";
 import { daemonKills } from "./daemon-kills.ts";
 import { diskFull } from "./disk-full.ts";
 import { growth } from "./growth.ts";
+import { ioErrors } from "./io-errors.ts";
 import { kills } from "./kills.ts";
+import { many } from "./many.ts";
 import { orphans } from "./orphans.ts";
 import { power } from "./power.ts";
 import { type Proof, tell } from "./proof.ts";
@@ -13,6 +15,8 @@ const PROOFS: Record<string, () => Promise<Proof>> = {
   kills,
   "daemon-kills": daemonKills,
   orphans,
+  "io-errors": ioErrors,
+  many,
   power,
   "disk-full": diskFull,
   "beside-gc": besideGc,

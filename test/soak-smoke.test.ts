@@ -9,10 +9,12 @@ import { besideGc } from "../bench/beside-gc.ts";
 import { daemonKills } from "../bench/daemon-kills.ts";
 import { diskFull } from "../bench/disk-full.ts";
 import { growth } from "../bench/growth.ts";
+import { ioErrors } from "../bench/io-errors.ts";
 import { kills } from "../bench/kills.ts";
 import { makeLab } from "../bench/lab.ts";
 import { commitsAfter, fsck, leftBehind, open, transition } from "../bench/ledger-lab.ts";
 import { ledger } from "../bench/ledger.ts";
+import { many } from "../bench/many.ts";
 import { orphans } from "../bench/orphans.ts";
 import { power } from "../bench/power.ts";
 
@@ -28,6 +30,16 @@ test("nothing that agents started survives their stop", async (t) => {
   if (process.platform !== "linux") return t.skip("processes are found by /proc");
   const kinds = ["a daemon with no marker, environment, or descriptor"];
   assert.deepEqual((await orphans(1, kinds)).broken, []);
+});
+
+test("a file operation that fails, once or for a while, costs no task", async () => {
+  const { figures, broken } = await ioErrors(4);
+  assert.match(figures, /, [1-9]\d* struck/);
+  assert.deepEqual(broken, []);
+});
+
+test("of many tasks dropped at once each is done once, file events or not", async () => {
+  assert.deepEqual((await many(40)).broken, []);
 });
 
 test("after a power cut all is there that was acknowledged", async (t) => {

@@ -90,12 +90,7 @@ export class Agents {
       if (live.stopping) await this.end(live);
       live.timers.push(setTimeout(() => void describe(live, request.cwd), DESCRIBE_MS));
     } catch (error) {
-      this.finish(live, {
-        ...NO_FACTS,
-        outcome: "failure",
-        result: "",
-        error: { class: "unknown", message: (error as Error).message },
-      });
+      this.finish(live, broken(error as Error));
     }
   }
 
@@ -348,12 +343,7 @@ export class Agents {
     if (this.left) return;
     const work = this.settle(live).catch((error: Error) => {
       if (this.left) return;
-      this.finish(live, {
-        ...NO_FACTS,
-        outcome: "failure",
-        result: "",
-        error: { class: "unknown", message: error.message },
-      });
+      this.finish(live, broken(error));
     });
     this.finishing.add(work);
     void work.finally(() => this.finishing.delete(work));
@@ -447,6 +437,10 @@ export class Agents {
   private grace(): number {
     return parseDuration(this.workspace.config.agent.stop_grace) ?? 0;
   }
+}
+
+function broken({ message }: Error): AttemptEnd {
+  return { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message } };
 }
 
 function failed(end: AttemptEnd, error: Failure): AttemptEnd {

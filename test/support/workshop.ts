@@ -160,8 +160,9 @@ export class Workshop {
     writeFileSync(this.at(path), "");
   }
 
+  /** As `rm -r` does, again and again while the daemon writes into the folder. */
   remove(path: string): void {
-    rmSync(this.at(path), { recursive: true });
+    rmSync(this.at(path), { recursive: true, maxRetries: 50 });
   }
 
   has(path: string): boolean {
@@ -277,6 +278,11 @@ export class Workshop {
   attach(running: Running): void {
     this.aside = undefined;
     ({ daemon: this.daemon, ended: this.ended } = running);
+  }
+
+  /** Whether a daemon that was started here has not ended yet. */
+  get isUp(): boolean {
+    return this.daemon !== undefined;
   }
 
   /** All that the daemon said on its terminal. */
