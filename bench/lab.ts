@@ -45,7 +45,8 @@ export function makeLab(options: { files?: number; config?: string; under?: stri
   mkdirSync(join(workspace, "WFS-bench", ".task"), { recursive: true });
   mkdirSync(join(workspace, "inbox"), { recursive: true });
   writeFileSync(join(workspace, ".active-WFS-bench"), "");
-  if (options.config) writeFileSync(join(workspace, "config.yaml"), options.config);
+  // What is measured is the daemon, not a checkout, unless the settings say so.
+  writeFileSync(join(workspace, "config.yaml"), options.config ?? "isolation: none\n");
   return { dir, workspace, git, complaint, remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) };
 }
 

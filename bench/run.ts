@@ -4,8 +4,9 @@ import { drop } from "./drop.ts";
 import { idle } from "./idle.ts";
 import { ledger } from "./ledger.ts";
 import { throughput } from "./throughput.ts";
+import { worktrees } from "./worktrees.ts";
 
-const BENCHES: Record<string, () => Promise<string[]>> = { commands, drop, throughput, idle, ledger };
+const BENCHES: Record<string, () => Promise<string[]>> = { commands, drop, throughput, idle, ledger, worktrees };
 
 const wanted = process.argv.slice(2);
 for (const [name, bench] of Object.entries(BENCHES)) {

@@ -10,6 +10,7 @@ import { many } from "./many.ts";
 import { orphans } from "./orphans.ts";
 import { power } from "./power.ts";
 import { type Proof, tell } from "./proof.ts";
+import { workshop } from "./workshop.ts";
 
 const PROOFS: Record<string, () => Promise<Proof>> = {
   kills,
@@ -22,6 +23,7 @@ const PROOFS: Record<string, () => Promise<Proof>> = {
   "beside-gc": besideGc,
   beside,
   growth,
+  workshop,
 };
 
 const wanted = process.argv.slice(2);

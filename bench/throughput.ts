@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { makeLab, readIf, recordedSubjects, startDaemon, stopDaemon, until, usage } from "./lab.ts";
 
 export async function throughput(tasks = 1000): Promise<string[]> {
-  const lab = makeLab({ config: "concurrency: 8\n" });
+  const lab = makeLab({ config: "concurrency: 8\nisolation: none\n" });
   const staged = join(lab.workspace, ".run", "staged");
   const folder = join(lab.workspace, "WFS-bench", ".task");
   mkdirSync(staged, { recursive: true });

@@ -180,7 +180,7 @@ export class Workshop {
     if (task.execution.approve === "after" && !run.merging) return outcomeOf(end, { work: await work(null), ...gates });
 
     const message = `Merge ${run.session} ${run.id}: ${title}\n\n${about}\n`;
-    const merge = await this.inTurn(run.session, () => this.merge(live, place, { tip, message }));
+    const merge = await this.inTurn(run.session, () => this.merge(live, place, { tip, message, base }));
     tip = merge.tip;
     const facts = { work: await work(merge.merged), ...(merge.gates.length > 0 ? { gates: merge.gates } : gates) };
     return outcomeOf(end, facts, merge.failure);
@@ -189,14 +189,14 @@ export class Workshop {
   private async merge(
     live: Live,
     place: Place,
-    of: { tip: string; message: string },
+    of: { tip: string; message: string; base: string },
   ): Promise<{ tip: string; merged: string | null; gates: GateResult[]; failure?: Failure }> {
     let { tip } = of;
     let gates: GateResult[] = [];
     for (let turn = 0; turn < MOST_TURNS && !live.stopping; turn++) {
-      const elsewhere = await checkedOutAt(place, sessionBranch(place.session));
+      const elsewhere = checkedOutAt(place, sessionBranch(place.session));
       if (elsewhere) return { tip, merged: null, gates, failure: inUse(place.session, elsewhere) };
-      const candidate = await candidateFor(place, { tip, message: of.message });
+      const candidate = await candidateFor(place, { ...of, tip });
       if ("done" in candidate) return { tip, merged: candidate.done, gates };
       if ("conflicts" in candidate) {
         await leaveConflict(place, candidate.onto);

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Work } from "../model/attempt.ts";
 import { commitOf, git, gitList, GitFailed, moveRefs, tryGit, type Ground } from "./git.ts";
 import { headOf, isMerged, taskBranch, type Place } from "./place.ts";
-import { takeIndex } from "./index-copy.ts";
+import { remakeIndex, takeIndex } from "./index-copy.ts";
 import { keepCommit } from "./rescue.ts";
 
 export interface Limits {
@@ -31,40 +31,65 @@ export type Committed =
   | { unresolved: string[] }
   | { broken: string };
 
-/** `message`: the whole commit message, trailers included. */
+/**
+ * `message`: the whole commit message, trailers included. `base`: what the work started from; where HEAD is still there,
+ * all that is on the branch is what is committed here.
+ */
 export async function commitWork(
   place: Place,
   of: { message: string; limits: Limits; base: string },
 ): Promise<Committed> {
-  const { shared } = place;
-  const head = await commitOf(place.ground, "HEAD");
+  const { shared, ground } = place;
+  const [head, before] = await headAndTree(ground);
   if (!head) return { broken: "HEAD of its worktree names no commit." };
-  const index = join(place.ground.gitDir, "cox-index");
-  const own = { ...place.ground, index };
+  const index = join(ground.gitDir, "cox-index");
+  const own = { ...ground, index };
   try {
-    await takeIndex(place, index, head);
-    const merging = mergeHead(place.ground.gitDir);
-    const unresolved = await stillUnresolved(place, own);
-    if (unresolved.length > 0) return { unresolved };
-    const withheld = [...(await addAll(place, own, of.limits)), ...(await committedAlready(place, head, of))];
-    const tree = await git(own, ["write-tree"]);
-    const before = await git(shared, ["rev-parse", `${head}^{tree}`]);
+    const status = await statusIn(place, own, head);
+    const merging = mergeHead(ground.gitDir);
+    const unresolved = status.filter(({ state, path }) => UNMERGED.has(state) && hasMarks(join(ground.workTree, path)));
+    if (unresolved.length > 0) return { unresolved: unresolved.map(({ path }) => path) };
+    const withheld = await addAll(own, { workTree: ground.workTree, status, limits: of.limits });
+    withheld.push(...(await committedAlready(place, head, of)));
     let tip = head;
-    let made: string | null = null;
-    if (tree !== before || merging) {
+    if (status.length > 0 || merging) {
+      const tree = await git(own, ["write-tree"]);
       const parents = [head, ...(merging ? [merging] : [])].flatMap((parent) => ["-p", parent]);
-      made = await git(shared, ["commit-tree", tree, ...parents, "-F", "-"], of.message);
-      tip = made;
+      if (tree !== before || merging) tip = await git(shared, ["commit-tree", tree, ...parents, "-F", "-"], of.message);
+      renameSync(index, join(ground.gitDir, "index"));
     }
-    await settleBranch(place, tip);
-    renameSync(index, join(place.ground.gitDir, "index"));
+    await settleBranch(place, { tip, head, onTop: head === of.base });
     for (const name of ["index.lock", ...(merging ? ["MERGE_HEAD", "MERGE_MSG", "MERGE_MODE"] : [])])
-      rmSync(join(place.ground.gitDir, name), { force: true });
-    return { ok: { tip, made, withheld } };
+      rmSync(join(ground.gitDir, name), { force: true });
+    return { ok: { tip, made: tip === head ? null : tip, withheld } };
   } finally {
     rmSync(index, { force: true });
     rmSync(`${index}.lock`, { force: true });
   }
+}
+
+async function headAndTree(ground: Ground): Promise<[string | null, string]> {
+  const { code, stdout } = await tryGit(ground, ["log", "-1", "--no-show-signature", "--format=%H%n%T", "HEAD", "--"]);
+  const [head = "", tree = ""] = stdout.split("\n");
+  return code === 0 && head !== "" ? [head, tree] : [null, ""];
+}
+
+interface Entry {
+  /** As `git status --porcelain=v1` has it: two letters. */
+  state: string;
+  path: string;
+}
+
+const UNMERGED = new Set(["DD", "AU", "UD", "UA", "DU", "AA", "UU"]);
+
+/** What differs from HEAD, in an index of our own; a worktree's index that is broken is made anew. */
+async function statusIn(place: Place, own: Ground & { index: string }, head: string): Promise<Entry[]> {
+  takeIndex(place, own.index);
+  const args = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"];
+  const first = await tryGit(own, args);
+  if (first.code !== 0) await remakeIndex(place, own.index, head);
+  const entries = first.code === 0 ? first.stdout.split("\0").filter(Boolean) : await gitList(own, args);
+  return entries.map((entry) => ({ state: entry.slice(0, 2), path: entry.slice(3) }));
 }
 
 function mergeHead(gitDir: string): string | undefined {
@@ -76,27 +101,21 @@ function mergeHead(gitDir: string): string | undefined {
   }
 }
 
-/** Files of a merge in which a conflict's marks still stand; one that somebody mended without `git add` is resolved. */
-async function stillUnresolved({ ground }: Place, own: Ground): Promise<string[]> {
-  const entries = await gitList(own, ["ls-files", "--unmerged", "-z"]);
-  const paths = new Set(entries.map((entry) => entry.slice(entry.indexOf("\t") + 1)));
-  return [...paths].filter((path) => {
-    const full = join(ground.workTree, path);
-    const stat = lstatSync(full, { throwIfNoEntry: false });
-    if (!stat?.isFile()) return false;
-    const text = readFileSync(full, "latin1");
-    return /^<{7} /m.test(text) && /^>{7} /m.test(text);
-  });
+/** Whether a conflict's marks still stand there; a file that somebody mended without `git add` is resolved. */
+function hasMarks(path: string): boolean {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return false;
+  const text = readFileSync(path, "latin1");
+  return /^<{7} /m.test(text) && /^>{7} /m.test(text);
 }
 
-/** Everything that git does not ignore into the index, except what may not be committed. */
-async function addAll(place: Place, own: Ground, limits: Limits): Promise<NonNullable<Work["withheld"]>> {
-  const { workTree } = place.ground;
-  const status = await gitList(own, ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]);
+/** Everything that differs into the index, except what may not be committed. */
+async function addAll(
+  own: Ground,
+  { workTree, status, limits }: { workTree: string; status: readonly Entry[]; limits: Limits },
+): Promise<NonNullable<Work["withheld"]>> {
   const withheld: NonNullable<Work["withheld"]> = [];
   const wanted: string[] = [];
-  for (const entry of status) {
-    const path = entry.slice(3);
+  for (const { path } of status) {
     const why = await refused(join(workTree, path), path, limits);
     if (why === undefined) wanted.push(path);
     else withheld.push({ path, why });
@@ -105,15 +124,9 @@ async function addAll(place: Place, own: Ground, limits: Limits): Promise<NonNul
     const input = `${wanted.join("\0")}\0`;
     const args = ["add", "--all", "--verbose", "--ignore-errors"];
     const added = await tryGit(own, [...args, "--pathspec-from-file=-", "--pathspec-file-nul"], input);
-    if (added.code !== 0) withheld.push(...(await unreadable(own, wanted, added.stderr)));
+    if (added.code !== 0) withheld.push(...(await unreadable(own, wanted)));
   }
-  // What is in the index of an agent's own making (`git add -f`) is looked at as well.
-  const staged = await gitList(own, ["diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD"]);
-  const known = new Set(status.map((entry) => entry.slice(3)));
-  for (const path of staged.filter((each) => !known.has(each))) {
-    const why = await refused(join(workTree, path), path, limits);
-    if (why !== undefined) withheld.push({ path, why });
-  }
+  // What an agent has put into the index itself (`git add -f`) is among what differs, and is taken out again.
   if (withheld.length > 0) await leaveAsAtHead(own, withheld);
   return withheld;
 }
@@ -156,17 +169,12 @@ async function refused(full: string, path: string, limits: Limits): Promise<stri
 }
 
 /** What git could not add, one by one. */
-async function unreadable(
-  own: Ground,
-  wanted: readonly string[],
-  said: string,
-): Promise<{ path: string; why: string }[]> {
+async function unreadable(own: Ground, wanted: readonly string[]): Promise<NonNullable<Work["withheld"]>> {
   const left: { path: string; why: string }[] = [];
   for (const path of wanted) {
     const one = await tryGit(own, ["add", "--all", "--verbose", "--", path]);
     if (one.code !== 0) left.push({ path, why: one.stderr.split("\n")[0] ?? "git cannot read it" });
   }
-  if (left.length === 0 && said === "") return [];
   return left;
 }
 
@@ -177,10 +185,18 @@ async function leaveAsAtHead(own: Ground, withheld: readonly { path: string }[])
   if (outcome.code !== 0) throw new GitFailed(args, outcome);
 }
 
-/** The task's branch names the tip, and the worktree is on it; a tip that was there before and is in neither is kept. */
-async function settleBranch({ ground, shared, session, task }: Place, tip: string): Promise<void> {
+/**
+ * The task's branch names the tip, and the worktree is on it; a tip that was there before and is in neither is kept.
+ * `onTop`: where the worktree is on the branch, all of it is in the tip.
+ */
+async function settleBranch(
+  { ground, shared, session, task }: Place,
+  { tip, head, onTop }: { tip: string; head: string; onTop: boolean },
+): Promise<void> {
   const ref = headOf(taskBranch(session, task));
-  const before = await commitOf(shared, ref);
+  const isThere = readFileSync(join(ground.gitDir, "HEAD"), "utf8").trim() === `ref: ${ref}`;
+  if (isThere && tip === head) return;
+  const before = isThere && onTop ? undefined : await commitOf(shared, ref);
   if (before && !(await isMerged(shared, before, tip)))
     await keepCommit(shared, { session, task, commit: before, why: "the branch before the agent moved away from it" });
   if (before !== tip) {
@@ -188,8 +204,7 @@ async function settleBranch({ ground, shared, session, task }: Place, tip: strin
     if ("refused" in moved)
       throw new Error(`The branch ${taskBranch(session, task)} cannot be moved: ${moved.refused}`);
   }
-  const head = readFileSync(join(ground.gitDir, "HEAD"), "utf8").trim();
-  if (head !== `ref: ${ref}`) await git(ground, ["symbolic-ref", "-m", "cox: on the task's branch", "HEAD", ref]);
+  if (!isThere) await git(ground, ["symbolic-ref", "-m", "cox: on the task's branch", "HEAD", ref]);
 }
 
 /** What the task's branch has that its base has not, for the record. */
@@ -201,34 +216,34 @@ export async function workOf(
   const branch = taskBranch(session, task);
   if (tip === base) return { branch, base, commit: null, merged: null, commits: [], files: [] };
   const range = `${base}..${tip}`;
-  const [ids, raw, numbers] = await Promise.all([
+  const diff = ["diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", "--no-abbrev", "--no-textconv"];
+  const [ids, told] = await Promise.all([
     git(shared, ["rev-list", "--reverse", "--no-merges", "--max-count=1000", range]),
-    gitList(shared, ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base, tip]),
-    gitList(shared, ["diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-textconv", base, tip]),
+    gitList(shared, [...diff, base, tip]),
   ]);
   const commits = ids.split("\n").filter(Boolean);
   const patches = await patchIds(shared, commits);
-  const lines = new Map(
-    numbers.map((entry) => {
-      const [added = "-", deleted = "-", path = ""] = entry.split("\t");
-      return [path, { added: count(added), deleted: count(deleted) }] as const;
-    }),
-  );
-  const files: Work["files"] = [];
-  for (let place = 0; place + 1 < raw.length && files.length < MOST_FILES; place += 2) {
-    const [, , , blob = "", kind = ""] = (raw[place] ?? "").split(" ");
-    const path = raw[place + 1] ?? "";
-    files.push({ path, blob: kind === "D" ? null : blob, ...(lines.get(path) ?? { added: null, deleted: null }) });
+  const known = commits.map((id) => ({ id, patch: patches.get(id) ?? null }));
+  return { branch, base, commit: tip, merged, commits: known, files: filesIn(told) };
+}
+
+/** Of `git diff-tree -z --raw --numstat`: for each file first its blobs, then, at the end, its lines. */
+function filesIn(told: readonly string[]): Work["files"] {
+  const files = new Map<string, Work["files"][number]>();
+  for (let place = 0; place < told.length; place++) {
+    const entry = told[place] ?? "";
+    if (entry.startsWith(":")) {
+      const [, , , blob = "", kind = ""] = entry.split(" ");
+      const path = told[++place] ?? "";
+      if (files.size < MOST_FILES)
+        files.set(path, { path, blob: kind === "D" ? null : blob, added: null, deleted: null });
+    } else {
+      const [added = "-", deleted = "-", ...path] = entry.split("\t");
+      const file = files.get(path.join("\t"));
+      if (file) Object.assign(file, { added: count(added), deleted: count(deleted) });
+    }
   }
-  const merging = commits.length === 0 ? null : merged;
-  return {
-    branch,
-    base,
-    commit: tip,
-    merged: merging ?? merged,
-    commits: commits.map((id) => ({ id, patch: patches.get(id) ?? null })),
-    files,
-  };
+  return [...files.values()];
 }
 
 /** A change of more files is known by its commits. */

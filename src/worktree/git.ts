@@ -2,7 +2,8 @@
  * Git as the workshop: worktrees, merges, status and diffs, by simple-git. Agents can write the repository's own
  * configuration: no hook, filter, merge driver or monitor that it names is ever executed from here.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { simpleGit } from "simple-git";
 
 /** A repository, and where in it git is to work. Absolute paths. */
@@ -50,8 +51,9 @@ const SAFE_CONFIG = [
   "gc.auto=0",
   "maintenance.auto=false",
   "protocol.ext.allow=never",
-  "core.fsync=committed",
-  "core.fsyncMethod=fsync",
+  // What the ledger says is done must be there after a power cut; many objects are flushed at once.
+  "core.fsync=committed,reference",
+  "core.fsyncMethod=batch",
   ...AUTHOR,
 ];
 
@@ -169,7 +171,36 @@ const PROGRAMS = [
  * `-c` settings that take from git every program the repository's own configuration names; the user's own filters
  * (git-lfs) stay. `cannot`: a name that no `-c` can carry.
  */
-export async function disarm(ground: Ground): Promise<{ settings: string[]; names: string[]; cannot?: string }> {
+export async function disarm(ground: Ground): Promise<Disarmed> {
+  const text = attempted(() => readFileSync(join(ground.gitDir, "config"), "utf8"));
+  // What it includes may change without it.
+  const key = text === undefined || /include|worktreeconfig/i.test(text) ? undefined : `${ground.gitDir}\0${text}`;
+  const known = key === undefined ? undefined : disarmed.get(key);
+  if (known) return known;
+  const found = await listPrograms(ground);
+  disarmed.clear();
+  if (key !== undefined) disarmed.set(key, found);
+  return found;
+}
+
+export interface Disarmed {
+  settings: string[];
+  names: string[];
+  cannot?: string;
+}
+
+/** For the configuration as it was last. */
+const disarmed = new Map<string, Disarmed>();
+
+function attempted<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+async function listPrograms(ground: Ground): Promise<Disarmed> {
   const listed = await gitList(ground, ["config", "--list", "--includes", "--show-scope", "--name-only", "-z"]);
   const settings = new Set<string>();
   const names = new Set<string>();

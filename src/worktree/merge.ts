@@ -2,6 +2,8 @@
  * The merge queue's work: exactly the tree that passed comes into the session's branch, by compare-and-swap. Nothing is
  * checked out for it, except to look at the result once more. SPEC section 8.
  */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { commitOf, git, moveRefs, tryGit, type Ground } from "./git.ts";
 import { headOf, isMerged, sessionBranch, type Place } from "./place.ts";
 
@@ -12,16 +14,17 @@ export type Candidate =
   | { commit: string; onto: string; same: boolean }
   | { conflicts: string[]; onto: string };
 
-/** What the session's branch would be with the task's work. `message`: of the merge commit. */
+/** What the session's branch would be with the task's work. `message`: of the merge commit; `base`: is in the tip. */
 export async function candidateFor(
   { shared, session }: Place,
-  of: { tip: string; message: string },
+  of: { tip: string; message: string; base: string },
 ): Promise<Candidate> {
   const { tip, message } = of;
   const onto = await commitOf(shared, headOf(sessionBranch(session)));
   if (!onto) throw new Error(`The branch ${sessionBranch(session)} is gone.`);
-  if (await isMerged(shared, tip, onto)) return { done: onto };
-  if (await isMerged(shared, onto, tip)) {
+  if (tip === onto) return { done: onto };
+  if (onto !== of.base && (await isMerged(shared, tip, onto))) return { done: onto };
+  if (onto === of.base || (await isMerged(shared, onto, tip))) {
     // One commit of ours says itself where it comes from; what an agent committed is told by the merge.
     const facts = await git(shared, ["log", "-1", "--format=%P%n%(trailers:key=Cox-Task,valueonly)", tip]);
     const [parents = "", task] = facts.split("\n");
@@ -49,13 +52,23 @@ export async function publish({ shared, session }: Place, of: { commit: string; 
   return "ok" in moved;
 }
 
-/** Where else the branch is checked out: it is not moved under anybody's feet. */
-export async function checkedOutAt({ shared, ground }: Place, branch: string): Promise<string | undefined> {
-  const { stdout } = await tryGit(shared, ["worktree", "list", "--porcelain", "-z"]);
-  const trees = stdout.split("\0\0").map((entry) => entry.split("\0").filter(Boolean));
-  const other = trees.find((lines) => lines.includes(`branch ${headOf(branch)}`));
-  const path = other?.find((line) => line.startsWith("worktree "))?.slice("worktree ".length);
-  return path === ground.workTree ? undefined : path;
+/** Where else the branch is checked out: it is not moved under anybody's feet. Read from the files: asked at each merge. */
+export function checkedOutAt({ shared, ground }: Place, branch: string): string | undefined {
+  const linked = join(shared.gitDir, "worktrees");
+  const admins = existsSync(linked) ? readdirSync(linked).map((name) => join(linked, name)) : [];
+  for (const admin of [shared.gitDir, ...admins]) {
+    if (admin === ground.gitDir || textOf(join(admin, "HEAD")) !== `ref: ${headOf(branch)}`) continue;
+    return admin === shared.gitDir ? dirname(shared.gitDir) : dirname(textOf(join(admin, "gitdir")));
+  }
+  return undefined;
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return "";
+  }
 }
 
 /** Puts a commit that has the task's branch as its ancestor into the worktree, whose files are all committed. */

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SessionId, TaskId } from "../model/ids.ts";
 import { commitOf, git, gitList, moveRefs, tryGit, type Ground } from "./git.ts";
-import { takeIndex } from "./index-copy.ts";
+import { remakeIndex, takeIndex } from "./index-copy.ts";
 import { headOf, isMerged, sessionBranch, taskBranch, type Place } from "./place.ts";
 
 const RESCUE = "refs/cox/rescue/";
@@ -22,7 +22,10 @@ export async function rescue(place: Place, of: { why: string; at: Date }): Promi
   const index = join(ground.gitDir, "cox-rescue-index");
   const own = { ...ground, index };
   try {
-    await takeIndex(place, index, head);
+    takeIndex(place, index);
+    const status = await tryGit(own, ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]);
+    if (status.code !== 0) await remakeIndex(place, index, head);
+    else if (status.stdout === "" && (await isOnBranch(place, head))) return { safe: true };
     const staged = await tryGit(own, ["write-tree"]); // fails where a merge is not resolved
     const { code, stderr } = await tryGit(own, ["add", "--all", "--verbose", "--", "."]);
     if (code !== 0) return { cannot: `git cannot read all of it: ${stderr.split("\n")[0]}` };

@@ -41,7 +41,7 @@ describe("an attempt in a worktree", () => {
     const ended = shop.ledger().find(({ subject }) => subject === `${SESSION} impl-1: active -> completed`);
     assert.equal(ended?.trailers["Cox-Code-Commit"], task.execution.commit);
     await shop.until("its worktree is gone", () => !existsSync(folder(shop, "impl-1")));
-    assert.equal(shop.git("worktree", "list").split("\n").length, 1);
+    await shop.until("git knows of none", () => shop.git("worktree", "list").split("\n").length === 1);
     assert.ok(!existsSync(join(shop.dir, "made.txt")), "nothing of it is in the user's checkout");
     const { work } = JSON.parse(shop.read(`${SESSION}/responses/impl-1-a1.json`)) as { work: { files: unknown[] } };
     assert.equal(work.files.length, 2);
