@@ -27,7 +27,7 @@ export async function afterwards(
     if (event.type !== "ended") continue;
     failpoint("before-forget");
     await agents.forget(event.runId);
-    agents.tidy(event.session, event.id);
+    agents.tidying.ended(event.session, event.id);
     failpoint("forgotten");
   }
 }

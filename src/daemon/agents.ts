@@ -15,10 +15,10 @@ import { scriptedRunner } from "../agent/scripted.ts";
 import type { Event } from "../machine/event.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
-import { attemptName, taskKey, type RunId, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
+import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
 import type { RunnerKind } from "../model/role.ts";
 import { formatDuration, parseDuration } from "../model/time.ts";
-import type { Change, Run, StopReason } from "../model/transition.ts";
+import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
 import { insist } from "./insist.ts";
@@ -26,6 +26,7 @@ import { ageOf, describe, laterResponse, newsOf, requestFor, responseOf, type Li
 import { noteStop, stopReason } from "./stop-file.ts";
 import { keepTranscript } from "./transcripts.ts";
 import { look, watchSilence } from "./vigil.ts";
+import { Tidying } from "./tidying.ts";
 import { Workshop } from "./workshop.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -60,6 +61,7 @@ export class Agents {
   });
   private left = false;
   private readonly workshop: Workshop;
+  readonly tidying: Tidying;
   /** Runs whose leftovers are still to be looked for, and whether all else is done with them. */
   private readonly unswept = new Map<RunId, boolean>();
 
@@ -67,6 +69,7 @@ export class Agents {
     this.workspace = workspace;
     this.report = report;
     this.workshop = new Workshop(workspace);
+    this.tidying = new Tidying(workspace, this.workshop);
     void this.wrappers.prepare();
   }
 
@@ -111,26 +114,6 @@ export class Agents {
     if (this.left) return;
     const response = await laterResponse(this.workspace, live.run, end);
     this.finish(live, end, response);
-  }
-
-  /** After its end is on record, or its task is gone. */
-  tidy(session: SessionId, id: TaskId): void {
-    this.tidying(this.workshop.tidy(session, id));
-  }
-
-  tidyDeleted(changes: readonly Change[]): void {
-    for (const change of changes)
-      if (change.of === "task" && change.to === "deleted") this.tidy(change.session, change.id);
-  }
-
-  tidyAll(): void {
-    this.tidying(this.workshop.tidyAll());
-  }
-
-  private tidying(work: Promise<void>): void {
-    const watched = work.catch((error: Error) => this.workspace.log.say("warn", `a worktree stays: ${error.message}`));
-    this.finishing.add(watched);
-    void watched.finally(() => this.finishing.delete(watched));
   }
 
   /** The process, once there is room for it; undefined when there will be none: then its end is told. */
@@ -264,6 +247,7 @@ export class Agents {
   /** Waits until every end that is being read has been reported. */
   async settled(): Promise<void> {
     while (this.finishing.size > 0) await Promise.all(this.finishing);
+    await this.tidying.settled();
     await this.leftovers.finish();
     this.wrappers.close();
   }

@@ -45,7 +45,7 @@ export interface LoopOptions {
   mergeOnly?: boolean;
 }
 
-const [MOST_STALE, STALE_MS] = [60, 20];
+const [MOST_STALE, STALE_MS, QUIET_MS] = [60, 20, 1000];
 /** So often a merge is tried that somebody's saves, or a full disk, come in the way of. */
 const MOST_MERGES = 10;
 
@@ -126,7 +126,7 @@ export class Loop {
     try {
       await this.round(await this.foundAfterMerges(first.found), true);
       if (this.lost) return 1;
-      if (!mergeOnly) this.agents.tidyAll();
+      if (!mergeOnly) this.agents.tidying.all();
       let done = await this.mergeIn();
       for (let rounds = 1; ; rounds++) {
         if (mergeOnly && (done || rounds === MOST_MERGES)) {
@@ -303,7 +303,7 @@ export class Loop {
       if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
-    this.agents.tidyDeleted(decision.changes);
+    this.agents.tidying.deleted(decision.changes);
     this.notices.tell(decision, workspace.state, workspace.config, Date.now());
     failpoint("applied");
     this.wakeAt = Number.POSITIVE_INFINITY;
@@ -333,6 +333,7 @@ export class Loop {
         await this.trailing;
         return this.housekeeping
           .putAway(effect.session)
+          .then(() => this.agents.tidying.session(effect.session))
           .catch((error: Error) => this.workspace.log.say("warn", `${effect.session} stays on disk: ${error.message}`));
       case "wake":
         this.wakeAt = Math.min(this.wakeAt, toMs(effect.at));
@@ -435,5 +436,3 @@ export class Loop {
     }
   }
 }
-
-const QUIET_MS = 1000;

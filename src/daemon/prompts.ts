@@ -5,6 +5,8 @@ import { composePrompt, type PromptParts } from "../agent/prompt.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, compareTaskIds, type RunId, type SessionId, type TaskId } from "../model/ids.ts";
+import { isolationOf } from "../machine/overlap.ts";
+import type { Role } from "../model/role.ts";
 import { newSession } from "../model/session.ts";
 import type { LastAttempt, Task } from "../model/task.ts";
 import { instant } from "../model/time.ts";
@@ -46,7 +48,7 @@ export async function promptFor(
     attempt,
     session: file,
     role: role ?? { name: task.agent, description: "", runner: "human", prompt: "", origin: "" },
-    results: await resultsFor(workspace, { session, task }, upcoming),
+    results: await resultsFor(workspace, { session, task, base: baseFor(workspace, task, role) }, upcoming),
   };
   const name = task.execution.prompt_file;
   if (!name) return composePrompt(parts);
@@ -101,9 +103,14 @@ function isOf(change: { session: SessionId; id: TaskId }, session: SessionId, id
   return change.session === session && change.id === id;
 }
 
+/** From where an agent finds the workspace: in a worktree there is none. */
+function baseFor({ folder, policy }: Workspace, task: Task, role: Role | undefined): string {
+  return role && isolationOf(task, role, policy) === "worktree" ? folder : WORKSPACE;
+}
+
 async function resultsFor(
   workspace: Workspace,
-  { session, task }: { session: SessionId; task: Task },
+  { session, task, base }: { session: SessionId; task: Task; base: string },
   { changes, responses, answers }: Upcoming,
 ): Promise<PromptParts["results"]> {
   const results: PromptParts["results"] = [];
@@ -126,7 +133,7 @@ async function resultsFor(
       title: dependency.title,
       attempt,
       result: response.result ?? "",
-      file: `${WORKSPACE}/${path}`,
+      file: `${base}/${path}`,
     });
   }
   return results;

@@ -243,6 +243,13 @@ export class Workshop {
     });
   }
 
+  /** Of a session that leaves the disk. */
+  async tidySession(session: SessionId): Promise<void> {
+    if (!existsSync(join(this.workspace.folder, RUN, "worktrees"))) return;
+    for (const place of allPlaces(await this.shop()))
+      if (place.session === session) await this.tidy(session, place.task);
+  }
+
   /** The same for all that a daemon before this one left. */
   async tidyAll(): Promise<void> {
     if (!existsSync(join(this.workspace.folder, RUN, "worktrees"))) return;

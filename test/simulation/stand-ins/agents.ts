@@ -110,6 +110,7 @@ export class Workshop {
   deliver = async <T>(_: unknown, end: T): Promise<T> => end;
   tidy = async () => {};
   tidyAll = async () => {};
+  tidySession = async () => {};
 }
 
 /** `src/daemon/vigil.ts`, without the looks between. */
