@@ -46,11 +46,11 @@ export class PackBuilder {
     const id = objectId(this.format, "tree", bytes);
     if (this.objects.has(id)) return id;
     const base = from && this.objects.get(from.id);
-    if (!base || from.bytes.length < SMALLEST_DELTA_BASE || base.depth >= DEEPEST) {
+    if (!base || from.length < SMALLEST_DELTA_BASE || base.depth >= DEEPEST) {
       this.put(id, stored(header(TYPES.tree, bytes.length), bytes), 0);
       return id;
     }
-    const delta = deltaOf(from.bytes.length, bytes.length, from.pieces);
+    const delta = deltaOf(from.length, bytes.length, from.pieces);
     const head = Buffer.concat([header(TYPES.delta, delta.length), backwards(this.size - base.offset)]);
     this.put(id, stored(head, delta), base.depth + 1);
     return id;
@@ -103,8 +103,13 @@ export class PackBuilder {
   }
 }
 
+const SMALL = 16 * 1024;
+
 export function objectId(format: ObjectFormat, type: "blob" | "tree" | "commit", content: Buffer): string {
-  return hash(format, Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]));
+  const head = `${type} ${content.length}\0`;
+  // A small one is quicker in one call; a large one is not to be copied for it.
+  if (content.length < SMALL) return hash(format, Buffer.concat([Buffer.from(head), content]));
+  return createHash(format).update(head).update(content).digest("hex");
 }
 
 function hashOf(format: ObjectFormat, chunks: readonly Buffer[]): Buffer {

@@ -1,61 +1,68 @@
 /**
  * The ledger's tree as it stands, in memory: what a commit changes is encoded anew, all else is known by its id. Format:
  * gitformat-tree, that is `<mode> SP <name> NUL <id>` for each entry, ordered by the bytes of the name, a folder's with a
- * slash behind it.
+ * slash behind it. A folder of ten thousand files is kept as it is encoded and nothing else, and changed in its place.
  */
 import { Buffer } from "node:buffer";
 
 const FILE = "100644";
 const FOLDER = "40000";
+const SLASH = 0x2f;
 
 /** A folder after some of its entries have changed. */
 export interface Encoded {
+  /** Its own: to be copied by whoever keeps them. */
   bytes: Buffer;
   /** The encoding before, and how this one is put together of pieces of it and of new bytes; for a delta. */
-  from?: { id: string; bytes: Buffer; pieces: Piece[] };
+  from?: { id: string; length: number; pieces: Piece[] };
 }
 export type Piece = { from: number; to: number } | { insert: Buffer };
 
 /** Gets an encoded folder, answers its id. */
 export type Emit = (encoded: Encoded) => string;
 
-interface Entry {
-  /** What orders it: the bytes of its name as characters, a folder's with a slash. */
-  key: string;
-  mode: string;
-  id: string;
-  folder?: Folder;
-  /** Where it begins in the encoding; it ends where the next one begins. */
-  start: number;
+/** At the place of an entry: what is there instead, null for nothing. Or before that place, where none of its name is yet. */
+interface Replacement {
+  place: number;
+  there: boolean;
+  /** What orders it. */
+  key: Buffer;
+  entry: Buffer | null;
 }
 
 export class Folder {
-  private entries: Entry[] = [];
-  private bytes: Buffer = Buffer.alloc(0);
+  private bytes = Buffer.alloc(0);
+  /** Where each entry begins, and, behind the last, where that ends. */
+  private starts = new Uint32Array(1);
+  private count = 0;
+  /** What was replaced last, as room for the next encoding. */
+  private spare = { bytes: Buffer.alloc(0), starts: new Uint32Array(1) };
+  /** Of an id, in bytes. */
+  private idLength = 20;
   private id: string | undefined;
+  private readonly folders = new Map<string, Folder>();
   /** By name: the new id of a file, null for none any more. */
   private readonly changed = new Map<string, string | null>();
-  private readonly dirty = new Set<Folder>();
+  private readonly dirty = new Set<string>();
 
   /** `listed`: as `git ls-tree -r -t` lists a tree, a folder before what is in it; paths relative to this folder. */
   static of(id: string, listed: readonly { mode: string; id: string; path: string }[]): Folder {
     const root = new Folder();
-    const folders = new Map<string, Folder>([["", root]]);
-    root.id = id;
+    const folders = new Map([["", { folder: root, id, entries: [] as Buffer[] }]]);
     for (const { mode, id: entryId, path } of listed) {
       const slash = path.lastIndexOf("/");
       const parent = folders.get(path.slice(0, Math.max(0, slash)));
       if (!parent) throw new Error(`a tree that lists ${path} without its folder`);
-      const entry: Entry = { key: keyOf(path.slice(slash + 1), mode === "040000"), mode, id: entryId, start: 0 };
-      if (mode === "040000") {
-        entry.mode = FOLDER;
-        entry.folder = new Folder();
-        entry.folder.id = entryId;
-        folders.set(path, entry.folder);
+      const name = path.slice(slash + 1);
+      const isFolder = mode === "040000";
+      if (isFolder) {
+        const folder = new Folder();
+        parent.folder.folders.set(name, folder);
+        folders.set(path, { folder, id: entryId, entries: [] });
       }
-      parent.entries.push(entry);
+      parent.entries.push(encodeEntry(isFolder ? FOLDER : mode, name, entryId));
     }
-    for (const folder of folders.values()) folder.encodeAll();
+    for (const { folder, id: own, entries } of folders.values()) folder.fill(own, entries);
     return root;
   }
 
@@ -67,146 +74,169 @@ export class Folder {
       return;
     }
     const name = path.slice(0, slash);
-    let folder = this.folder(name);
+    let folder = this.folders.get(name);
     if (!folder) {
       if (id === null) return;
       folder = new Folder();
-      this.changed.delete(name);
-      this.insert({ key: keyOf(name, true), mode: FOLDER, id: "", folder, start: 0 }, name);
+      this.folders.set(name, folder);
+      // A file of its name gives way.
+      this.changed.set(name, null);
     }
     folder.set(path.slice(slash + 1), id);
-    this.dirty.add(folder);
+    this.dirty.add(name);
   }
 
   /** Encodes what has changed, innermost first. Answers the id, or undefined for a folder with nothing in it. */
   write(emit: Emit): string | undefined {
-    const replaced: { place: number; entry: Entry | null }[] = [];
-    for (const folder of this.dirty) {
-      const place = this.entries.findIndex((entry) => entry.folder === folder);
-      const entry = this.entries[place];
-      if (!entry) continue; // a file took its place
-      const id = folder.write(emit);
-      replaced.push({ place, entry: id === undefined ? null : { ...entry, id } });
-    }
-    this.dirty.clear();
+    const replaced: Replacement[] = [];
+    const replace = (name: string, isFolder: boolean, entry: Buffer | null) => {
+      const key = keyOf(name, isFolder);
+      const found = this.find(key);
+      if (found.there || entry) replaced.push({ ...found, key, entry });
+    };
     for (const [name, id] of this.changed) {
-      const folderAt = id === null ? undefined : this.find(keyOf(name, true));
-      if (folderAt?.there) replaced.push({ place: folderAt.place, entry: null });
-      const key = keyOf(name, false);
-      const { place, there } = this.find(key);
-      if (there) replaced.push({ place, entry: id === null ? null : { key, mode: FILE, id, start: 0 } });
-      else if (id !== null) replaced.push({ place: place - 0.5, entry: { key, mode: FILE, id, start: 0 } });
+      if (id !== null && this.folders.delete(name)) {
+        this.dirty.delete(name);
+        replace(name, true, null);
+      }
+      replace(name, false, id === null ? null : this.entry(FILE, name, id));
     }
     this.changed.clear();
-    if (replaced.length > 0 || this.id === undefined) this.encode(replaced, emit);
-    return this.entries.length === 0 ? undefined : this.id;
+    for (const name of this.dirty) {
+      const id = this.folders.get(name)?.write(emit);
+      if (id === undefined) this.folders.delete(name);
+      replace(name, true, id === undefined ? null : this.entry(FOLDER, name, id));
+    }
+    this.dirty.clear();
+    if (replaced.length > 0) this.encode(replaced, emit);
+    return this.count === 0 ? undefined : this.id;
   }
 
   /** Every file below, with its id. */
   *files(prefix = ""): Generator<[path: string, id: string]> {
-    for (const { key, id, folder } of this.entries) {
-      const name = Buffer.from(key, "latin1").toString("utf8");
-      if (folder) yield* folder.files(prefix + name);
-      else yield [prefix + name, id];
+    for (let place = 0; place < this.count; place++) {
+      const { isFolder, from, to } = this.name(place);
+      const name = this.bytes.toString("utf8", from, to);
+      if (isFolder) yield* this.folders.get(name)?.files(`${prefix}${name}/`) ?? [];
+      else yield [prefix + name, this.bytes.toString("hex", to + 1, to + 1 + this.idLength)];
     }
   }
 
-  private folder(name: string): Folder | undefined {
-    const { place, there } = this.find(keyOf(name, true));
-    return there ? this.entries[place]?.folder : undefined;
+  private entry(mode: string, name: string, id: string): Buffer {
+    this.idLength = id.length / 2;
+    return encodeEntry(mode, name, id);
+  }
+
+  private fill(id: string, entries: readonly Buffer[]): void {
+    this.id = id;
+    this.idLength = id.length / 2;
+    this.bytes = Buffer.concat(entries);
+    this.count = entries.length;
+    this.starts = new Uint32Array(entries.length + 1);
+    entries.forEach((entry, place) => (this.starts[place + 1] = (this.starts[place] ?? 0) + entry.length));
   }
 
   /** Where an entry stands, or would. */
-  private find(key: string): { place: number; there: boolean } {
-    let [low, high] = [0, this.entries.length];
+  private find(key: Buffer): { place: number; there: boolean } {
+    let [low, high] = [0, this.count];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.entries[middle]?.key ?? "") < key) low = middle + 1;
+      const order = this.compare(middle, key);
+      if (order === 0) return { place: middle, there: true };
+      if (order < 0) low = middle + 1;
       else high = middle;
     }
-    return { place: low, there: this.entries[low]?.key === key };
+    return { place: low, there: false };
   }
 
-  /** A new folder, whose id is still to come; a file of its name gives way. */
-  private insert(entry: Entry, name: string): void {
-    this.entries.splice(this.find(entry.key).place, 0, entry);
-    const file = this.find(keyOf(name, false));
-    if (file.there) this.entries.splice(file.place, 1);
-    this.id = undefined; // places have moved: it is encoded as a whole
+  /** Below zero for an entry that comes before the key. */
+  private compare(place: number, key: Buffer): number {
+    const { isFolder, from, to } = this.name(place);
+    if (!isFolder) return this.bytes.compare(key, 0, key.length, from, to);
+    const same = Math.min(to - from, key.length);
+    const order = this.bytes.compare(key, 0, same, from, to);
+    if (order !== 0 || same === key.length) return order || 1;
+    const next = key[same] ?? 0;
+    return next === SLASH ? Math.sign(same + 1 - key.length) : SLASH - next;
   }
 
-  private encode(replaced: { place: number; entry: Entry | null }[], emit: Emit): void {
-    replaced.sort((a, b) => a.place - b.place || (a.entry?.key ?? "").localeCompare(b.entry?.key ?? "", "en"));
-    if (this.id === undefined) {
-      this.replaceEntries(replaced);
-      this.encodeAll();
-      this.id = this.entries.length === 0 ? undefined : emit({ bytes: this.bytes });
-      return;
-    }
-    const before = { id: this.id, bytes: this.bytes };
+  private name(place: number): { isFolder: boolean; from: number; to: number } {
+    const start = this.start(place);
+    const isFolder = this.bytes[start] === FOLDER.charCodeAt(0);
+    const from = start + (isFolder ? FOLDER : FILE).length + 1;
+    return { isFolder, from, to: this.start(place + 1) - this.idLength - 1 };
+  }
+
+  private start(place: number): number {
+    return this.starts[place] ?? 0;
+  }
+
+  private encode(replaced: Replacement[], emit: Emit): void {
+    replaced.sort((a, b) => a.place - b.place || Number(a.there) - Number(b.there) || Buffer.compare(a.key, b.key));
+    const length = this.start(this.count);
     const pieces: Piece[] = [];
     let copied = 0;
-    for (const { place, entry } of replaced) {
-      const whole = Number.isInteger(place);
-      const from = this.entries[Math.ceil(place)]?.start ?? this.bytes.length;
-      const to = whole ? (this.entries[place + 1]?.start ?? this.bytes.length) : from;
+    for (const { place, there, entry } of replaced) {
+      const from = this.start(place);
       if (from > copied) pieces.push({ from: copied, to: from });
-      if (entry) pieces.push({ insert: encodeEntry(entry) });
-      copied = to;
+      if (entry) pieces.push({ insert: entry });
+      copied = there ? this.start(place + 1) : from;
     }
-    if (copied < this.bytes.length) pieces.push({ from: copied, to: this.bytes.length });
-    const inPlace = this.replaceEntries(replaced);
-    this.bytes = Buffer.concat(
-      pieces.map((piece) => ("insert" in piece ? piece.insert : before.bytes.subarray(piece.from, piece.to))),
+    if (copied < length) pieces.push({ from: copied, to: length });
+    // An entry of the same name is as long as the one before: all others stay where they are.
+    if (replaced.every(({ there, entry }) => there && entry))
+      for (const { place, entry } of replaced) entry?.copy(this.bytes, this.start(place));
+    else this.rebuild(replaced, pieces);
+    const { id } = this;
+    const bytes = this.bytes.subarray(0, this.start(this.count));
+    if (this.count === 0) this.id = undefined;
+    else this.id = emit({ bytes, ...(id === undefined ? {} : { from: { id, length, pieces } }) });
+  }
+
+  /** Into the room of the encoding before the last, which is this one's in turn. */
+  private rebuild(replaced: readonly Replacement[], pieces: readonly Piece[]): void {
+    const { bytes: old, starts: before, count: many, spare } = this;
+    const size = pieces.reduce(
+      (sum, piece) => sum + ("insert" in piece ? piece.insert.length : piece.to - piece.from),
+      0,
     );
-    if (!inPlace) this.measure();
-    this.id = this.entries.length === 0 ? undefined : emit({ bytes: this.bytes, from: { ...before, pieces } });
-  }
-
-  /** Whether all others stand where they stood: an entry of the same name is as long as the one before. */
-  private replaceEntries(replaced: readonly { place: number; entry: Entry | null }[]): boolean {
-    const inPlace = replaced.every(({ place, entry }) => this.entries[place]?.key === entry?.key);
-    if (inPlace) {
-      for (const { place, entry } of replaced)
-        if (entry) this.entries[place] = { ...entry, start: this.entries[place]?.start ?? 0 };
-      return true;
+    if (spare.bytes.length < size) spare.bytes = Buffer.allocUnsafeSlow(withRoom(size));
+    let at = 0;
+    for (const piece of pieces)
+      at += "insert" in piece ? piece.insert.copy(spare.bytes, at) : old.copy(spare.bytes, at, piece.from, piece.to);
+    const most = many + replaced.length + 1;
+    if (spare.starts.length < most) spare.starts = new Uint32Array(withRoom(most));
+    const { starts } = spare;
+    let [taken, count, moved] = [0, 0, 0];
+    const take = (until: number) => {
+      for (; taken < until; taken++) starts[count++] = (before[taken] ?? 0) + moved;
+    };
+    for (const { place, there, entry } of replaced) {
+      take(place);
+      const start = (before[place] ?? 0) + moved;
+      if (entry) {
+        starts[count++] = start;
+        moved += entry.length;
+      }
+      if (!there) continue;
+      moved -= (before[place + 1] ?? 0) - (before[place] ?? 0);
+      taken = place + 1;
     }
-    const next: Entry[] = [];
-    let taken = 0;
-    for (const { place, entry } of replaced) {
-      next.push(...this.entries.slice(taken, Math.ceil(place)));
-      if (entry) next.push(entry);
-      taken = Number.isInteger(place) ? place + 1 : Math.ceil(place);
-    }
-    for (const entry of this.entries.slice(taken)) next.push(entry);
-    this.entries = next;
-    return false;
-  }
-
-  private encodeAll(): void {
-    this.entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    this.bytes = Buffer.concat(this.entries.map(encodeEntry));
-    this.measure();
-  }
-
-  private measure(): void {
-    let start = 0;
-    for (const entry of this.entries) {
-      entry.start = start;
-      start += lengthOf(entry);
-    }
+    take(many);
+    starts[count] = size;
+    this.count = count;
+    this.spare = { bytes: old, starts: before };
+    this.bytes = spare.bytes;
+    this.starts = starts;
   }
 }
 
-function keyOf(name: string, isFolder: boolean): string {
-  return Buffer.from(name).toString("latin1") + (isFolder ? "/" : "");
+const withRoom = (size: number) => size + (size >> 3) + 64;
+
+function keyOf(name: string, isFolder: boolean): Buffer {
+  return Buffer.from(isFolder ? `${name}/` : name);
 }
 
-function encodeEntry(entry: Entry): Buffer {
-  const { mode, key, id, folder } = entry;
-  return Buffer.concat([Buffer.from(`${mode} ${folder ? key.slice(0, -1) : key}\0`, "latin1"), Buffer.from(id, "hex")]);
-}
-
-function lengthOf({ mode, key, id, folder }: Entry): number {
-  return mode.length + 1 + key.length - (folder ? 1 : 0) + 1 + id.length / 2;
+function encodeEntry(mode: string, name: string, id: string): Buffer {
+  return Buffer.concat([Buffer.from(`${mode} ${name}\0`), Buffer.from(id, "hex")]);
 }

@@ -12,7 +12,7 @@ import { repository, sh } from "./ledger-lab.ts";
 
 const FORMATS: ObjectFormat[] = ["sha1", "sha256"];
 /** Names that are ordered otherwise as folders, that stand in each other's way, and a folder large enough for deltas. */
-const PATHS = ["a", "a.b", "a-b", "ab", "é", "z/x", "a/b", "a/b/c", "a/b.c"].concat(
+const PATHS = ["a", "a.b", "a-b", "a_b", "B", "ab", "é", "z/x", "a/b", "a/b/c", "a/b.c"].concat(
   Array.from({ length: 60 }, (_, n) => `s/.task/impl-${n}.json`),
 );
 
@@ -116,6 +116,22 @@ test("a large folder is told once for a batch, and then as what changed", (t) =>
   assert.ok(steps.filter((step) => step < 1000).length > 95, String(steps));
   put(dir, pack);
   assert.equal(filesOf(dir, folder.write((encoded) => pack.tree(encoded)) ?? "").length, 10_000);
+});
+
+test("names that come into a folder in one commit are in the order of their bytes", (t) => {
+  const dir = repository(t);
+  const pack = new PackBuilder("sha1");
+  const folder = new Folder();
+  const names = ["B", "a", "a-b", "a.b", "a_b", "A", "é", "z"];
+  const id = pack.blob(Buffer.from("text"));
+  folder.set("0", id);
+  folder.write((encoded) => pack.tree(encoded));
+  for (const name of names) folder.set(name, id);
+  const tree = folder.write((encoded) => pack.tree(encoded)) ?? "";
+  put(dir, pack);
+  const lines = ["0", ...names].map((name) => `100644 blob ${id}\t${name}\n`);
+  const made = spawnSync("git", ["mktree"], { cwd: dir, input: lines.join(""), encoding: "utf8" });
+  assert.equal(tree, made.stdout.trim());
 });
 
 test("packs that are not twice as large as all that are smaller are gathered with these", () => {
