@@ -1,37 +1,32 @@
 /** From a cold start to a state that can be decided on: the ledger says what was recorded, the disk what is. */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { createHash } from "node:crypto";
-import { lstatSync } from "node:fs";
 import { join, relative } from "node:path";
 import { agentEnvironment } from "../agent/environment.ts";
 import { ensureExclude, findRepository, trackedUnder, type Repository } from "../ledger/git.ts";
-import { revealed } from "../ledger/as-recorded.ts";
 import { blobIdOf, openLedger } from "../ledger/ledger.ts";
 import { recommendedRules } from "../ledger/recommended-rules.ts";
 import { redactor } from "../ledger/redact.ts";
 import { policyOf } from "../machine/policy.ts";
-import { emptySession, emptyState, setTask, type State } from "../machine/state.ts";
-import { isSessionId, parseAttemptName, taskKey, taskNumbers, type RunId, type SessionId } from "../model/ids.ts";
-import type { PatternsFile } from "../model/pattern.ts";
-import { newSession, type SessionFile } from "../model/session.ts";
-import { stateOf, type Task } from "../model/task.ts";
+import { emptyState, type State } from "../machine/state.ts";
+import { parseAttemptName, taskKey, taskNumbers, type RunId, type SessionId } from "../model/ids.ts";
+import { stateOf } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, StopReason } from "../model/transition.ts";
 import { Kept } from "../store/kept.ts";
-import { at, placeOf, RUN, WORKSPACE } from "../store/paths.ts";
-import { parseJson } from "../store/json-file.ts";
-import { readRegular, Scanner, sha256, type Found } from "../store/scan.ts";
+import { at, RUN, WORKSPACE } from "../store/paths.ts";
+import { readRegular, Scanner, type Found } from "../store/scan.ts";
 import { writeEditorSchemas } from "../store/editor-schemas.ts";
-import { isAsRecorded } from "./disk-secrets.ts";
 import { HeldFiles } from "./held.ts";
 import type { Log } from "./log.ts";
 import { rejoinAtStart, tipFile } from "./rejoin.ts";
+import { remember } from "./remember.ts";
 import { Secrets } from "./secrets.ts";
 import { loadConfig, loadRoles } from "./settings.ts";
 import type { Tenure } from "./tenure.ts";
 import { steady } from "./steady.ts";
 import { runOf, takeBack, undecided } from "./unfinished.ts";
-import { isTrusted, rememberSource, type Workspace } from "./workspace.ts";
+import { isTrusted, type Workspace } from "./workspace.ts";
 import { defaults } from "../store/config-file.ts";
 
 export interface Booted {
@@ -47,6 +42,8 @@ export async function boot(of: {
   folder: string;
   log: Log;
   tenure: Tenure;
+  /** Resolves when changes on disk are heard of: what is looked at from then on needs no second look. */
+  watching: Promise<void>;
 }): Promise<Booted | { problem: { message: string; hint: string } }> {
   const { folder, log, tenure } = of;
   const [located, rules] = await Promise.all([findRepository(of.repository), recommendedRules()]);
@@ -135,85 +132,12 @@ export async function boot(of: {
     identities: new Map(),
     trusted,
   };
-  const recorded = await opened.ok.files();
+  const [recorded] = await Promise.all([opened.ok.files(), of.watching]);
   await remember(workspace, recorded);
   await recall(workspace, recorded.keys());
   const orphans = await takeBack(workspace);
-  const found = await undecided(workspace, await scanner.full());
+  const found = await undecided(workspace, await scanner.full("unread"));
   return { workspace, found, orphans };
-}
-
-/** Fills the state with what is recorded of sessions that are on disk, and notes which files are as recorded. */
-async function remember(workspace: Workspace, recorded: ReadonlyMap<string, string>): Promise<void> {
-  const { folder, state, scanner, log, ledger } = workspace;
-  for (const path of recorded.keys()) if (placeOf(path).kind === "task") await learnSecrets(workspace, path);
-  const absent = new Set<SessionId>();
-  const files: { path: string; text: string }[] = [];
-  for (const [path, id] of recorded) {
-    const session = path.split("/")[0] ?? "";
-    if (isSessionId(session) && !isFolder(join(folder, session))) {
-      absent.add(session);
-      continue;
-    }
-    const place = placeOf(path);
-    const onDisk = readRegular(join(folder, path));
-    const same = onDisk !== undefined && (await isAsRecorded(workspace, { path, id, content: onDisk.content }));
-    if (same) scanner.seen.set(path, { signature: onDisk.signature, hash: sha256(onDisk.content) });
-    else if (!onDisk && place.kind !== "output" && place.kind !== "transcript")
-      scanner.seen.set(path, { signature: "recorded", hash: null });
-    if (place.kind !== "task" && place.kind !== "session-file" && place.kind !== "patterns") continue;
-    const content = same ? onDisk.content : await ledger.read(path);
-    if (content)
-      files.push({ path, text: same ? String(content) : withDiskSecrets(workspace, content, onDisk?.content) });
-  }
-  for (const session of absent) {
-    log.say(
-      "warn",
-      `${session} is recorded in git but not on disk. It stays as it is there; cox restore brings it back.`,
-    );
-  }
-  for (const { path, text } of files) {
-    const place = placeOf(path);
-    if (place.kind === "patterns") state.patterns = JSON.parse(text) as PatternsFile;
-    if (place.kind === "session-file") putSession(state, place.session, JSON.parse(text) as SessionFile);
-  }
-  for (const { path, text } of files) {
-    const place = placeOf(path);
-    if (place.kind !== "task" || !place.id) continue;
-    if (!state.sessions.has(place.session))
-      putSession(state, place.session, newSession(place.session, new Date().toISOString()));
-    const session = state.sessions.get(place.session);
-    const task = JSON.parse(text) as Task;
-    if (session) setTask(session, task.id, task);
-    workspace.secrets.addTask(task);
-    rememberSource(workspace, place.session, task);
-  }
-  for (const session of state.sessions.keys()) scanner.seen.set(session, { signature: "a folder", hash: null });
-}
-
-/** The ledger's version of a JSON file, with the secrets that the file on disk still has in the same places. */
-function withDiskSecrets({ secrets }: Workspace, recorded: Buffer, disk: Buffer | undefined): string {
-  const text = recorded.toString();
-  if (!disk || !text.includes("[redacted:")) return text;
-  try {
-    return JSON.stringify(revealed(JSON.parse(text), JSON.parse(disk.toString()), secrets.isRedacted));
-  } catch {
-    return text; // the file is being written
-  }
-}
-
-/** What an agent was given by name is redacted in all that is compared with the record: to be known before that. */
-async function learnSecrets({ folder, ledger, secrets }: Workspace, path: string): Promise<void> {
-  const content = readRegular(join(folder, path))?.content ?? (await ledger.read(path));
-  if (!content?.includes('"env"')) return;
-  const parsed = parseJson(content);
-  if ("ok" in parsed) secrets.addTask(parsed.ok as unknown as Task);
-}
-
-function putSession(state: State, id: SessionId, file: SessionFile): void {
-  const session = state.sessions.get(id);
-  if (session) session.file = file;
-  else state.sessions.set(id, emptySession(file));
 }
 
 /** Live attempts, waits and breakers, from the tasks and the checkpoints. */
@@ -308,8 +232,4 @@ async function makeFolders(folder: string, log: Log): Promise<void> {
       log.say("warn", `${name}/ could not be made: ${error.message}`),
     );
   }
-}
-
-function isFolder(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -47,39 +47,41 @@ export async function startDaemon(options: StartOptions): Promise<number> {
   }
   const held = tenure(folder, holder);
   const log = openLog(join(folder, RUN), { level: "info", terminal: options.terminal });
+  let loop: Loop | undefined;
+  /** What changes while the daemon looks for the first time. */
+  const early = new Set<string>();
+  const events = new FileEvents({ folder, log, tenure: held }, (path) => (loop ? loop.hint(path) : early.add(path)));
   try {
-    const booted = await boot({ repository: options.dir, folder, log, tenure: held });
+    const booted = await boot({ repository: options.dir, folder, log, tenure: held, watching: events.again() });
     if ("problem" in booted) {
       log.say("error", `${booted.problem.message} ${booted.problem.hint}`);
       return 1;
     }
     const { workspace, found, orphans } = booted;
-    const loop = new Loop(workspace, { once: options.once, mergeOnly: options.mergeOnly === true });
-    const events = new FileEvents(workspace, (path) => loop.hint(path));
+    const begun = new Loop(workspace, { once: options.once, mergeOnly: options.mergeOnly === true });
+    loop = begun;
     const reload = () => {
       log.say("info", "SIGHUP: settings, roles and patterns are read again, and everything is looked at");
       void events.again();
-      loop.reload();
+      begun.reload();
     };
     const deafen = onSignals(loop, { say: (text) => log.say("info", text), reload });
     try {
-      await events.again();
-      await held.tell({});
+      await held.tell(events.ready());
       log.say(
         "info",
         `cox ${options.version} is at work in ${options.dir} (pid ${process.pid}). Ctrl-C: no new agents, wait for the running ones.`,
       );
-      // What changed between the first look and the first event is found by looking again.
-      loop.hint(".");
+      for (const path of early) loop.hint(path);
       const code = await loop.run({ found, orphans });
       log.say("info", "cox has stopped");
       return code;
     } finally {
       deafen();
-      await events.close();
       await workspace.ledger.close();
     }
   } finally {
+    await events.close();
     lock.ok.release();
   }
 }

@@ -44,6 +44,8 @@ export interface Ledger {
   read(path: string, commit?: string): Promise<Buffer | null>;
   /** The blob id that recording these bytes gives, redaction included: what to compare with {@link files}. */
   blobId(content: Buffer): string;
+  /** The blob id of these bytes as they are. */
+  plainId(content: Buffer): string;
   /** Housekeeping when idle; safe at any time. */
   tidy(): Promise<void>;
   /** Waits for what is queued, then ends all processes. */
@@ -296,6 +298,7 @@ function ledgerAt(
       return object?.type === "blob" ? object.content : null;
     },
     blobId: (content) => objectId(repository.objectFormat, "blob", text(content)),
+    plainId: (content) => objectId(repository.objectFormat, "blob", content),
     tidy: () => writer.tidy(moved ? null : tip),
     async close() {
       closed = true;

@@ -2,7 +2,7 @@
  * What is on disk, compared with what was last seen: events of the watcher only say where to look first. A full scan
  * finds everything, whatever the watcher missed. Only regular files are opened, links are never followed.
  */
-import { createHash } from "node:crypto";
+import { hash as digest } from "node:crypto";
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
@@ -36,15 +36,18 @@ export class Scanner {
     this.workspace = workspace;
   }
 
-  /** Everything that differs from what was seen, without marking it as seen: the caller does, with {@link accept}. */
-  async full(): Promise<Found[]> {
+  /**
+   * Everything that differs from what was seen, without marking it as seen: the caller does, with {@link accept}. With
+   * `unread` only what was never read, and what is gone: to be asked for right after all else was.
+   */
+  async full(which: "all" | "unread" = "all"): Promise<Found[]> {
     const found: Found[] = [];
     const present = new Set<string>();
     const closed: string[] = [];
     let looked = 0;
     for (const path of this.walk("", closed)) {
       present.add(path);
-      const difference = this.look(path);
+      const difference = which === "unread" && this.seen.get(path)?.hash ? undefined : this.look(path);
       if (difference) found.push(difference);
       if (++looked % 256 === 0) await breathe();
     }
@@ -191,7 +194,7 @@ export class Scanner {
 }
 
 export function sha256(content: string | Buffer): string {
-  return createHash("sha256").update(content).digest("hex");
+  return digest("sha256", content);
 }
 
 /** How a file's signature ends that changed so lately that another change would not show in it. */

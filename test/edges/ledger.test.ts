@@ -501,7 +501,10 @@ test("secrets in contents, subjects and trailers never become git objects; other
   });
   assert.deepEqual(await ledger.read("b.bin"), binary);
   assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Redacted,valueonly)", REF).trim(), "4");
-  assert.equal((await ledger.files()).get("a.json"), ledger.blobId(content));
+  const files = await ledger.files();
+  assert.equal(files.get("a.json"), ledger.blobId(content));
+  assert.notEqual(files.get("a.json"), ledger.plainId(content));
+  assert.equal(files.get("b.bin"), ledger.plainId(binary));
   assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-To,valueonly)", REF), "");
   assert.equal(sh(dir, "log", "-1", "--format=%(trailers:key=Cox-Task,valueonly)", REF).trim(), "impl-1");
 });

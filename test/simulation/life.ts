@@ -177,13 +177,16 @@ class Life {
       redactWith: () => {},
     };
     const tenure = { holds: () => world.life === life && world.alive, tell: async () => true };
-    const booted = await this.daemon.boot({ repository: REPOSITORY, folder: FOLDER, log, tenure });
+    const early = new Set<string>();
+    world.watcher.hint = (path) => early.add(path);
+    const watching = Promise.resolve();
+    const booted = await this.daemon.boot({ repository: REPOSITORY, folder: FOLDER, log, tenure, watching });
     if ("problem" in booted) return booted.problem.message;
     const { workspace, found, orphans } = booted;
     if (world.isMutant("no-adoption")) workspace.state.runs.clear();
     const loop = new this.daemon.Loop(workspace, { once: false });
     world.watcher.hint = (path) => loop.hint(path);
-    loop.hint(".");
+    for (const path of early) loop.hint(path);
     if (world.isMutant("no-recommit")) {
       for (const file of found.splice(0)) {
         if (isOwnWork(file)) workspace.scanner.accept(file);

@@ -31,6 +31,7 @@ function ledger() {
     },
     read: (path: string) => world().later(() => world().history.files.get(path) ?? null),
     blobId,
+    plainId: blobId,
     async tidy() {},
     async close() {},
   };

@@ -83,7 +83,7 @@ export async function recommendedRules() {
 }
 
 /** `node:crypto`. */
-export { createHash, scrypt, scryptSync } from "node:crypto";
+export { createHash, hash, scrypt, scryptSync } from "node:crypto";
 
 export function randomBytes(size: number): Buffer {
   return Buffer.from(randomUUID().replaceAll("-", ""), "hex").subarray(0, size);
