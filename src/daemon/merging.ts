@@ -36,7 +36,7 @@ interface Request extends Incoming {
 /** What the loop lends for merging. */
 interface Lent {
   mayGoOn: () => boolean;
-  pagesAfter: (decision: Decision) => Page[];
+  pagesAfter: (decision: Decision) => Promise<Page[]>;
   /** Makes the decision the state, and carries it out. */
   act: (decision: Decision) => Promise<void>;
   /** These files are to be looked at. */
@@ -89,7 +89,7 @@ export class Merging {
   }
 
   /** Merges one history, if one waits; undefined if none does. */
-  private async step(pagesAfter: (decision: Decision) => Page[]): Promise<Step> {
+  private async step(pagesAfter: (decision: Decision) => Promise<Page[]>): Promise<Step> {
     const { workspace } = this;
     try {
       await this.compareRef();

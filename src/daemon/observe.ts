@@ -21,6 +21,7 @@ import { foundTrustChanged } from "./observed-trust.ts";
 import { foundPart } from "./obstructed.ts";
 import { steady } from "./steady.ts";
 import { Trust } from "./trust.ts";
+import { Turn } from "./turn.ts";
 import type { Workspace } from "./workspace.ts";
 
 export type { Observation } from "./observation.ts";
@@ -74,7 +75,9 @@ export class Observer {
     const again = this.workspace.scanner.some(this.postponed.splice(0));
     const known = new Set(found.map(({ path }) => path));
     const reports: string[] = [];
+    const turn = new Turn();
     for (const each of [...found, ...again.filter(({ path }) => !known.has(path))]) {
+      if (turn.isLong) await turn.pass();
       if (each.place.kind === "session-part") {
         this.workspace.scanner.accept(each);
         if (await foundPart(this.workspace, each, now)) seen.reload.views.add(topOf(each.path));

@@ -1,5 +1,6 @@
 /** Views and checkpoint of the sessions that a decision touches. They change only when their content does. SPEC section 10. */
 import { join } from "node:path";
+import { setImmediate as breathe } from "node:timers/promises";
 import { Draft } from "../machine/draft.ts";
 import type { Decision } from "../machine/machine.ts";
 import type { ResponseFile } from "../model/attempt.ts";
@@ -39,10 +40,10 @@ export class Pages {
   }
 
   /** Pages that differ from what is on disk, for the state as it is after the decision. */
-  after(
+  async after(
     decision: Decision,
     of: { at: Instant; responses: ReadonlyMap<string, ResponseFile>; also: Iterable<SessionId>; all: boolean },
-  ): Page[] {
+  ): Promise<Page[]> {
     const draft = new Draft(this.workspace.state);
     draft.add(...decision.changes);
     const spoilt = new Set<SessionId>(of.also);
@@ -66,25 +67,27 @@ export class Pages {
         this.late.add(session);
         continue;
       }
-      pages.push(...this.lists(draft, session));
+      for (const list of this.lists(draft, session)) {
+        pages.push(list);
+        if (!small) await breathe();
+      }
       this.late.delete(session);
       this.nextAt.set(session, performance.now() + (performance.now() - began) * SHARE);
     }
     return pages.filter((page) => this.differs(page));
   }
 
-  private lists(draft: Draft, session: SessionId): Page[] {
+  /** Each takes some tens of milliseconds with ten thousand tasks. */
+  private *lists(draft: Draft, session: SessionId): Generator<Page> {
     const file = draft.session(session);
-    if (!file) return [];
+    if (!file) return;
     const tasks = [...draft.tasks(session)];
     const problems = this.workspace.held
       .all()
       .filter(({ path, reported }) => reported && (path.startsWith(`${session}/`) || path.startsWith("inbox/")))
       .map(({ path, problems: found }) => ({ file: path, message: found.map((each) => problemLine(each)).join(" ") }));
-    return [
-      { path: at.todoList(session), content: todoList({ session: file, tasks, problems }) },
-      { path: at.implPlan(session), content: implPlan({ session: file, tasks }) },
-    ];
+    yield { path: at.todoList(session), content: todoList({ session: file, tasks, problems }) };
+    yield { path: at.implPlan(session), content: implPlan({ session: file, tasks }) };
   }
 
   private summaries(

@@ -26,6 +26,7 @@ import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
 import { transcriptOf } from "./transcripts.ts";
 import { steady } from "./steady.ts";
+import { Turn } from "./turn.ts";
 import { rememberPatterns, rememberSession, rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
 export interface Batch {
@@ -166,7 +167,9 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
     if (!workspace.held.get(path)) plan.writes.set(path, { path, content, ...careful });
     return { path, content: Buffer.from(content) };
   };
+  const turn = new Turn();
   for (const transition of decision.changes.filter(isTransition)) {
+    if (turn.isLong) await turn.pass();
     const changes: LedgerEntry["changes"] = [];
     if (transition.of === "task" || transition.of === "task-edit") {
       changes.push(...(await taskFiles(workspace, batch, transition, put)));

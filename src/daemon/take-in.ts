@@ -42,7 +42,7 @@ export type Taken =
 export async function takeIn(
   workspace: Workspace,
   incoming: Incoming,
-  of: { now: Instant; pagesAfter: (decision: Decision) => Page[] },
+  of: { now: Instant; pagesAfter: (decision: Decision) => Promise<Page[]> },
 ): Promise<Taken | undefined> {
   const objects = openObjects(workspace.gitDir);
   try {
@@ -64,7 +64,7 @@ export async function takeIn(
       note(workspace, plan.adopted);
       apply(workspace.state, plan.adopted.changes);
     }
-    const pages = of.pagesAfter(plan.decision);
+    const pages = await of.pagesAfter(plan.decision);
     const recorded = await workspace.ledger.files();
     const entries = entriesOf({ plan, texts, incoming, now: of.now, pages, recorded });
     if (entries.length > 0) await workspace.ledger.record(entries);

@@ -200,9 +200,14 @@ function ledgerAt(
     };
   };
 
+  /** Each when its turn comes: to redact a thousand takes a while. */
+  function* drafts(entries: readonly LedgerEntry[]): Generator<Draft> {
+    for (const entry of entries) yield draft(entry);
+  }
+
   /** The ref is compared before it is moved, and git compares it once more. */
   const publish = async (batch: readonly Waiting[], entries: readonly LedgerEntry[]): Promise<string[]> => {
-    const [looked, made] = await Promise.allSettled([published(), writer.prepare(tip, entries.map(draft))]);
+    const [looked, made] = await Promise.allSettled([published(), writer.prepare(tip, drafts(entries))]);
     if (made.status === "rejected") throw made.reason;
     const prepared = made.value;
     try {

@@ -78,7 +78,7 @@ export class Writer {
    * The objects of these commits, each on the one before, the first on `parent`. They are on disk when it resolves and
    * are kept, but nothing names them yet: move the ref, or {@link Prepared.discard} them. Throws errno errors.
    */
-  async prepare(parent: string | null, drafts: readonly Draft[]): Promise<Prepared> {
+  async prepare(parent: string | null, drafts: Iterable<Draft>): Promise<Prepared> {
     const pack = new PackBuilder(this.options.format);
     try {
       const { root } = (this.tree = this.tree?.tip === parent ? this.tree : await this.read(parent));
@@ -97,7 +97,7 @@ export class Writer {
       const written = await this.files.put(pack.finish(), this.count);
       this.packs.push(written);
       this.tree = { tip: commits.at(-1) ?? parent, root };
-      this.sinceGraph += drafts.length;
+      this.sinceGraph += commits.length;
       return { commits, discard: () => this.discard(written) };
     } catch (error) {
       this.tree = undefined; // it has changes that no commit has

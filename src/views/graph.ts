@@ -9,18 +9,22 @@ import { isContainer, type Branch } from "./outline.ts";
 const MOST_EDGES = 500;
 const MOST_TEXT = 50_000;
 const LONGEST_LABEL = 80;
+/** `  impl_1["IMPL-1: "]` and its line break. */
+const SHORTEST_NODE = 21;
 
 /** The text of the diagram, `graph TD` first; or why there is none. An arrow leads from a task to what waits for it. */
 export function graphOf(tree: readonly Branch[]): { diagram: string } | { none: string } {
   const tasks = tree.flatMap(({ task, subtasks }) => [task, ...subtasks]);
   if (tasks.length === 0) return { none: "There are no tasks yet." };
+  if (tasks.length * SHORTEST_NODE > MOST_TEXT) return tooMany(tasks);
   const edges = edgesOf(tasks);
   if (edges.length > MOST_EDGES)
     return { none: `Not drawn: ${edges.length} dependencies are more than mermaid draws.` };
   const diagram = ["graph TD", ...tree.flatMap(nodeLines), ...edges, ...classLines(tasks)].join("\n");
-  if (diagram.length > MOST_TEXT) return { none: `Not drawn: ${tasks.length} tasks are more than mermaid draws.` };
-  return { diagram };
+  return diagram.length > MOST_TEXT ? tooMany(tasks) : { diagram };
 }
+
+const tooMany = ({ length }: readonly Task[]) => ({ none: `Not drawn: ${length} tasks are more than mermaid draws.` });
 
 /** `impl-1.2` → `impl_1_2`. */
 function nodeId(id: TaskId): string {
