@@ -204,7 +204,8 @@ function linked(from: string, to: string): Promise<boolean> {
 }
 
 async function write(path: string, content: readonly Buffer[], how: "new" | "over", mode = 0o444): Promise<void> {
-  const bytes = Buffer.concat(content);
+  const [only] = content;
+  const bytes = content.length === 1 && only ? only : Buffer.concat(content);
   const file = await open(path, how === "new" ? "wx" : "w", mode);
   try {
     for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;

@@ -25,13 +25,20 @@ const DEEPEST = 40;
 
 export class PackBuilder {
   private readonly format: ObjectFormat;
-  private readonly chunks: Buffer[] = [Buffer.alloc(12)];
+  private bytes: Buffer;
   private readonly objects = new Map<string, { offset: number; crc: number; depth: number }>();
   /** Bytes so far. */
   size = 12;
 
-  constructor(format: ObjectFormat) {
+  /** `room`: of a pack that is written, to be used again. */
+  constructor(format: ObjectFormat, room: Buffer = Buffer.allocUnsafeSlow(64 * 1024)) {
     this.format = format;
+    this.bytes = room;
+  }
+
+  /** What the pack is made in: its bytes are gone when it is used again. */
+  get room(): Buffer {
+    return this.bytes;
   }
 
   blob(content: Buffer): string {
@@ -47,24 +54,24 @@ export class PackBuilder {
     if (this.objects.has(id)) return id;
     const base = from && this.objects.get(from.id);
     if (!base || from.length < SMALLEST_DELTA_BASE || base.depth >= DEEPEST) {
-      this.put(id, stored(header(TYPES.tree, bytes.length), bytes), 0);
+      this.put(id, { head: header(TYPES.tree, bytes.length), content: bytes, depth: 0 });
       return id;
     }
     const delta = deltaOf(from.length, bytes.length, from.pieces);
     const head = Buffer.concat([header(TYPES.delta, delta.length), backwards(this.size - base.offset)]);
-    this.put(id, stored(head, delta), base.depth + 1);
+    this.put(id, { head, content: delta, depth: base.depth + 1 });
     return id;
   }
 
   finish(): Pack {
     const count = this.objects.size;
-    const [first] = this.chunks;
-    first?.write("PACK", "latin1");
-    first?.writeUInt32BE(2, 4);
-    first?.writeUInt32BE(count, 8);
-    const checksum = hashOf(this.format, this.chunks);
-    const pack = [...this.chunks, checksum];
-    return { name: checksum.toString("hex"), pack, index: this.index(checksum) };
+    this.bytes.write("PACK", "latin1");
+    this.bytes.writeUInt32BE(2, 4);
+    this.bytes.writeUInt32BE(count, 8);
+    const checksum = hashOf(this.format, [this.bytes.subarray(0, this.size)]);
+    this.reserve(checksum.length);
+    const end = this.size + checksum.copy(this.bytes, this.size);
+    return { name: checksum.toString("hex"), pack: [this.bytes.subarray(0, end)], index: this.index(checksum) };
   }
 
   /** Version 2: fan-out, ids, checksums, offsets (large ones apart, which no pack of ours has). */
@@ -92,14 +99,24 @@ export class PackBuilder {
     if (this.objects.has(id)) return id;
     const head = header(TYPES[type], content.length);
     const compressed = content.length >= WORTH_COMPRESSING ? deflateSync(content, { level: 1 }) : undefined;
-    this.put(id, compressed ? Buffer.concat([head, compressed]) : stored(head, content), 0);
+    this.put(id, { head, content: compressed ?? content, depth: 0, isCompressed: compressed !== undefined });
     return id;
   }
 
-  private put(id: string, entry: Buffer, depth: number): void {
-    this.objects.set(id, { offset: this.size, crc: crc32(entry), depth });
-    this.chunks.push(entry);
-    this.size += entry.length;
+  private put(id: string, entry: { head: Buffer; content: Buffer; depth: number; isCompressed?: boolean }): void {
+    const { head, content, depth, isCompressed = false } = entry;
+    const offset = this.size;
+    this.reserve(head.length + (isCompressed ? content.length : storedSize(content)));
+    const at = offset + head.copy(this.bytes, offset);
+    this.size = isCompressed ? at + content.copy(this.bytes, at) : store(content, this.bytes, at);
+    this.objects.set(id, { offset, crc: crc32(this.bytes.subarray(offset, this.size)), depth });
+  }
+
+  private reserve(more: number): void {
+    if (this.size + more <= this.bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.size + more, 2 * this.bytes.length));
+    this.bytes.copy(larger, 0, 0, this.size);
+    this.bytes = larger;
   }
 }
 
@@ -120,12 +137,13 @@ function hashOf(format: ObjectFormat, chunks: readonly Buffer[]): Buffer {
 
 const LARGEST_BLOCK = 0xffff;
 
-/** What zlib's level 0 makes (RFC 1950; RFC 1951, section 3.2.4), behind the object's head, without a window. */
-function stored(head: Buffer, content: Buffer): Buffer {
-  const blocks = Math.max(1, Math.ceil(content.length / LARGEST_BLOCK));
-  const entry = Buffer.allocUnsafe(head.length + 2 + 5 * blocks + content.length + 4);
-  let to = head.copy(entry);
-  to = entry.writeUInt16BE(0x7801, to);
+const blocksOf = ({ length }: Buffer) => Math.max(1, Math.ceil(length / LARGEST_BLOCK));
+const storedSize = (content: Buffer) => 2 + 5 * blocksOf(content) + content.length + 4;
+
+/** What zlib's level 0 makes (RFC 1950; RFC 1951, section 3.2.4), without a window. Answers where it ends. */
+function store(content: Buffer, entry: Buffer, at: number): number {
+  const blocks = blocksOf(content);
+  let to = entry.writeUInt16BE(0x7801, at);
   for (let block = 0; block < blocks; block++) {
     const bytes = content.subarray(block * LARGEST_BLOCK, (block + 1) * LARGEST_BLOCK);
     to = entry.writeUInt8(block === blocks - 1 ? 1 : 0, to);
@@ -133,8 +151,7 @@ function stored(head: Buffer, content: Buffer): Buffer {
     to = entry.writeUInt16LE(bytes.length ^ 0xffff, to);
     to += bytes.copy(entry, to);
   }
-  entry.writeUInt32BE(adler32(content), to);
-  return entry;
+  return entry.writeUInt32BE(adler32(content), to);
 }
 
 const ADLER_MODULUS = 65521;

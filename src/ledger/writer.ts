@@ -43,6 +43,7 @@ const WHEN_IDLE = { packs: FEW_PACKS, commits: 100 };
 const LONGEST_TURN_MS = 10;
 const LONGEST_CLOSE_MS = 2000;
 const LOOK_FOR_GC_MS = 5;
+const LARGEST_ROOM = 8 * 1024 * 1024;
 
 export class Writer {
   private readonly options: WriterOptions;
@@ -57,6 +58,8 @@ export class Writer {
   private waiting: Promise<void> | undefined;
   private readonly hurry = new AbortController();
   private sinceGraph = 0;
+  /** For the next pack: a large session's is megabytes, each time. */
+  private room: Buffer | undefined;
 
   constructor(options: WriterOptions) {
     this.options = options;
@@ -79,7 +82,8 @@ export class Writer {
    * are kept, but nothing names them yet: move the ref, or {@link Prepared.discard} them. Throws errno errors.
    */
   async prepare(parent: string | null, drafts: Iterable<Draft>): Promise<Prepared> {
-    const pack = new PackBuilder(this.options.format);
+    const pack = new PackBuilder(this.options.format, this.room);
+    this.room = undefined;
     try {
       const { root } = (this.tree = this.tree?.tip === parent ? this.tree : await this.read(parent));
       const commits: string[] = [];
@@ -97,6 +101,7 @@ export class Writer {
       const written = await this.files.put(pack.finish(), this.count);
       this.packs.push(written);
       this.tree = { tip: commits.at(-1) ?? parent, root };
+      if (pack.room.length <= LARGEST_ROOM) this.room = pack.room;
       this.sinceGraph += commits.length;
       return { commits, discard: () => this.discard(written) };
     } catch (error) {
@@ -125,6 +130,7 @@ export class Writer {
     this.enough = WHEN_IDLE;
     if (tip !== null) this.keepHouse(tip);
     await this.gathering;
+    this.room = undefined;
     await this.files.rest();
   }
 
