@@ -9,6 +9,7 @@ import { boot } from "./boot.ts";
 import { FileEvents } from "./file-events.ts";
 import { openLog, type Terminal } from "./log.ts";
 import { Loop } from "./loop.ts";
+import { keepHeapSmall } from "./memory.ts";
 import { tenure } from "./tenure.ts";
 
 export interface StartOptions {
@@ -45,6 +46,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
     options.terminal?.write(`A daemon is at work here already: ${who}. cox status shows it, cox stop ends it.\n`);
     return 4;
   }
+  keepHeapSmall();
   const held = tenure(folder, holder);
   const log = openLog(join(folder, RUN), { level: "info", terminal: options.terminal });
   let loop: Loop | undefined;
