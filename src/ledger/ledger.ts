@@ -1,6 +1,6 @@
 /** The ledger: one commit on a git ref for each entry, acknowledged when it is durable. SPEC section 7. */
 import { writeFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 import { type Instant, toMs } from "../model/time.ts";
 import { openObjects } from "./cat-file.ts";
 import { syncRef } from "./durable.ts";
@@ -100,6 +100,8 @@ export class LedgerUnwritable extends Error {
 
 const PREFIX = ".workflow/";
 const LARGEST_BATCH = 1000;
+/** To redact so many bytes takes some milliseconds. */
+const LARGE = 128 * 1024;
 const PAUSES_MS = [0, 0, 30, 150, 600];
 
 interface Waiting {
@@ -177,12 +179,16 @@ function ledgerAt(
   const published = async () => (await objects.get(ref))?.id ?? null;
 
   const text = (content: Buffer): Buffer => redactBytes(content, redact);
-  const draft = (entry: LedgerEntry): Draft => {
+  const draft = async (entry: LedgerEntry): Promise<Draft> => {
     const ms = toMs(entry.at);
     const authored = Number.isFinite(ms) ? Math.max(0, Math.floor(ms / 1000)) : seconds;
     seconds = Math.max(seconds, authored); // a clock set back must not turn history round
     const last = new Map(entry.changes.map((change) => [change.path, change.content]));
-    const changes = [...last].map(([path, content]) => ({ path: PREFIX + path, content: content && text(content) }));
+    const changes: Draft["changes"] = [];
+    for (const [path, content] of last) {
+      changes.push({ path: PREFIX + path, content: content && text(content) });
+      if (content && content.length >= LARGE) await breathe();
+    }
     const told = redactMessage(entry, redact);
     const before = [...last.values()];
     const places =
@@ -201,8 +207,8 @@ function ledgerAt(
   };
 
   /** Each when its turn comes: to redact a thousand takes a while. */
-  function* drafts(entries: readonly LedgerEntry[]): Generator<Draft> {
-    for (const entry of entries) yield draft(entry);
+  async function* drafts(entries: readonly LedgerEntry[]): AsyncGenerator<Draft> {
+    for (const entry of entries) yield await draft(entry);
   }
 
   /** The ref is compared before it is moved, and git compares it once more. */

@@ -81,22 +81,29 @@ export class Writer {
    * The objects of these commits, each on the one before, the first on `parent`. They are on disk when it resolves and
    * are kept, but nothing names them yet: move the ref, or {@link Prepared.discard} them. Throws errno errors.
    */
-  async prepare(parent: string | null, drafts: Iterable<Draft>): Promise<Prepared> {
+  async prepare(parent: string | null, drafts: AsyncIterable<Draft>): Promise<Prepared> {
     const pack = new PackBuilder(this.options.format, this.room);
     this.room = undefined;
     try {
       const { root } = (this.tree = this.tree?.tip === parent ? this.tree : await this.read(parent));
       const commits: string[] = [];
       let turn = performance.now();
-      for (const draft of drafts) {
+      const pass = async () => {
+        if (performance.now() - turn < LONGEST_TURN_MS) return;
+        await breathe();
+        turn = performance.now();
+      };
+      for await (const draft of drafts) {
         for (const { path, content } of draft.changes) if (content === null) root.set(path, null);
-        for (const { path, content } of draft.changes) if (content !== null) root.set(path, pack.blob(content));
+        for (const { path, content } of draft.changes) {
+          if (content === null) continue;
+          root.set(path, pack.blob(content));
+          await pass();
+        }
         const tree = root.write((encoded) => pack.tree(encoded)) ?? pack.tree({ bytes: Buffer.alloc(0) });
         const parents = [commits.at(-1) ?? parent, draft.joins].filter((id) => id !== null && id !== undefined);
         commits.push(pack.commit(await this.commit(tree, parents, draft)));
-        if (performance.now() - turn < LONGEST_TURN_MS) continue;
-        await breathe();
-        turn = performance.now();
+        await pass();
       }
       const written = await this.files.put(pack.finish(), this.count);
       this.packs.push(written);
