@@ -1,8 +1,8 @@
 /** Hints of what may have changed, by chokidar. Events get lost: a rescan is what counts. */
-import { relative, sep } from "node:path";
+import { sep } from "node:path";
 import { watch, type FSWatcher } from "chokidar";
 import { REQUEST } from "./cleaned.ts";
-import { RUN } from "./paths.ts";
+import { placeOf, RUN } from "./paths.ts";
 import { SYNC_REQUESTS } from "./sync-requests.ts";
 
 export interface Watch {
@@ -15,7 +15,10 @@ export interface Watch {
 export function watchWorkspace(workspace: string, hint: (path: string) => void, failed: (error: Error) => void): Watch {
   // For tests, and for file systems that tell of nothing: only the rescan sees.
   if (process.env["COX_NO_WATCH"] === "1") return { ready: Promise.resolve(), close: async () => {} };
-  const inside = (path: string) => relative(workspace, path).split(sep).join("/");
+  const inside = (path: string) => {
+    const name = path.slice(workspace.length + 1);
+    return sep === "/" ? name : name.replaceAll(sep, "/");
+  };
   const watcher: FSWatcher = watch(workspace, {
     ignoreInitial: true,
     followSymlinks: false,
@@ -27,7 +30,9 @@ export function watchWorkspace(workspace: string, hint: (path: string) => void, 
           name !== `${RUN}/trust.json` &&
           name !== REQUEST &&
           !`${name}/`.startsWith(`${SYNC_REQUESTS}/`)) ||
-        /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name)
+        /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name) ||
+        // Never looked at, and half of what the daemon itself writes.
+        placeOf(name).kind === "output"
       );
     },
   });
