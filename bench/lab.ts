@@ -50,12 +50,12 @@ export function makeLab(options: { files?: number; config?: string; under?: stri
   return { dir, workspace, git, complaint, remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) };
 }
 
-/** Starts the daemon and waits until it watches. */
-export async function startDaemon(lab: Lab): Promise<ChildProcess> {
+/** Starts the daemon, with more in its environment, and waits until it watches. */
+export async function startDaemon(lab: Lab, env: Record<string, string> = {}): Promise<ChildProcess> {
   rmSync(join(lab.workspace, ".run", "daemon.json"), { force: true });
   const child = spawn(LAUNCHER, ["start", "-C", lab.dir], {
     stdio: ["ignore", "ignore", "inherit"],
-    env: { ...process.env, COX_LOG_LEVEL: "error" },
+    env: { ...process.env, COX_LOG_LEVEL: "error", ...env },
   });
   await until(
     () => /"ready": true/.test(readIf(join(lab.workspace, ".run", "daemon.json"))),
@@ -117,4 +117,11 @@ export function usage(pid: number): { cpu: number; memory: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   const resident = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0;
   return { cpu: (Number(fields[11]) + Number(fields[12])) / 100, memory: Number(resident) / 1024 };
+}
+
+/** Whether so many tasks are completed: looked at from the last one on, since they are done in order. */
+export function isDone(folder: string, tasks: number): boolean {
+  for (let n = tasks; n > Math.max(0, tasks - 16); n--)
+    if (!/"status": "completed"/.test(readIf(join(folder, `impl-${n}.json`)))) return false;
+  return true;
 }

@@ -3,10 +3,19 @@ import { commands } from "./commands.ts";
 import { drop } from "./drop.ts";
 import { idle } from "./idle.ts";
 import { ledger } from "./ledger.ts";
+import { tenThousand } from "./ten-thousand.ts";
 import { throughput } from "./throughput.ts";
 import { worktrees } from "./worktrees.ts";
 
-const BENCHES: Record<string, () => Promise<string[]>> = { commands, drop, throughput, idle, ledger, worktrees };
+const BENCHES: Record<string, () => Promise<string[]>> = {
+  commands,
+  drop,
+  throughput,
+  idle,
+  ledger,
+  worktrees,
+  "ten-thousand": tenThousand,
+};
 
 const wanted = process.argv.slice(2);
 for (const [name, bench] of Object.entries(BENCHES)) {

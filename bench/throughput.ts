@@ -1,7 +1,7 @@
 /** Many tiny command tasks dropped at once, done by eight slots, every transition in git. */
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeLab, readIf, recordedSubjects, startDaemon, stopDaemon, until, usage } from "./lab.ts";
+import { isDone, makeLab, recordedSubjects, startDaemon, stopDaemon, until, usage } from "./lab.ts";
 
 export async function throughput(tasks = 1000): Promise<string[]> {
   const lab = makeLab({ config: "concurrency: 8\nisolation: none\n" });
@@ -27,7 +27,7 @@ export async function throughput(tasks = 1000): Promise<string[]> {
         last = now;
         peak = Math.max(peak, usage(pid).memory);
         // To ask git takes a processor from what is measured: only when the last file says so.
-        return completed(folder, tasks) && recordedSubjects(lab).filter(isOfTask).length >= tasks * 3;
+        return isDone(folder, tasks) && recordedSubjects(lab).filter(isOfTask).length >= tasks * 3;
       },
       600_000,
       "all tasks to be recorded as completed",
@@ -46,12 +46,5 @@ export async function throughput(tasks = 1000): Promise<string[]> {
 }
 
 const isOfTask = (subject: string) => / impl-\d+: /.test(subject);
-
-/** Looked at from the last one on, since they are done in order. */
-function completed(folder: string, tasks: number): boolean {
-  for (let n = tasks; n > Math.max(0, tasks - 16); n--)
-    if (!/"status": "completed"/.test(readIf(join(folder, `impl-${n}.json`)))) return false;
-  return true;
-}
 
 if (import.meta.main) for (const line of await throughput(Number(process.argv[2] ?? 1000))) console.log(line);
