@@ -95,6 +95,7 @@ async function burst(tasks: number, given?: Lab): Promise<Burst> {
 async function restarts(lab: Lab, tasks: number, kills: number): Promise<string> {
   const ready: number[] = [];
   const taken: number[] = [];
+  const cpu: number[] = [];
   let daemon = await startDaemon(lab);
   try {
     let next = tasks + 1;
@@ -121,13 +122,14 @@ async function restarts(lab: Lab, tasks: number, kills: number): Promise<string>
         "the daemon to be ready",
       );
       ready.push(performance.now() - began);
+      cpu.push(usage(daemon.pid ?? 0).cpu * 1000);
       await pause(1000);
     }
   } finally {
     await stopDaemon(daemon);
   }
   const range = (each: readonly number[]) => `median ${ms(quantile(each, 0.5))}, longest ${ms(Math.max(...each))}`;
-  return `${kills} times kill -9 with ${tasks} tasks on disk: lock taken over ${range(taken)}; ready ${range(ready)}`;
+  return `${kills} times kill -9 with ${tasks} tasks on disk: lock taken over ${range(taken)}; ready ${range(ready)}, by then CPU ${range(cpu)}`;
 }
 
 /** Makes task files from the number on, ready to be dropped. */
