@@ -46,7 +46,6 @@ export async function startDaemon(options: StartOptions): Promise<number> {
     options.terminal?.write(`A daemon is at work here already: ${who}. cox status shows it, cox stop ends it.\n`);
     return 4;
   }
-  keepHeapSmall();
   const held = tenure(folder, holder);
   const log = openLog(join(folder, RUN), { level: "info", terminal: options.terminal });
   let loop: Loop | undefined;
@@ -60,6 +59,7 @@ export async function startDaemon(options: StartOptions): Promise<number> {
       return 1;
     }
     const { workspace, found, orphans } = booted;
+    keepHeapSmall(); // what a start reads stays: to look for garbage in between is in vain
     const begun = new Loop(workspace, { once: options.once, mergeOnly: options.mergeOnly === true });
     loop = begun;
     const reload = () => {
