@@ -152,4 +152,5 @@ const completions = (lab: Lab) =>
   recordedSubjects(lab).filter((subject) => / impl-\d+: .*completed/.test(subject)).length;
 
 if (import.meta.main)
-  for (const line of await tenThousand(Number(process.argv[2] ?? 10_000), Number(process.argv[3] ?? 20))) console.log(line);
+  for (const line of await tenThousand(Number(process.argv[2] ?? 10_000), Number(process.argv[3] ?? 20)))
+    console.log(line);

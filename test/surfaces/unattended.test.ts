@@ -112,10 +112,7 @@ test("lost file events are told by status and doctor, work goes on by looking, a
     problems: { what: string; mend: string }[];
   }
   const problems = () => lab.json<Picture>("status").problems.filter(({ what }) => what.includes("file events"));
-  assert.match(
-    problems()[0]?.what ?? "",
-    /since .* file events are lost: ENOSPC.*; changes are found by looking/,
-  );
+  assert.match(problems()[0]?.what ?? "", /since .* file events are lost: ENOSPC.*; changes are found by looking/);
   assert.match(problems()[0]?.mend ?? "", new RegExp(`kill -HUP ${pid()}`));
   assert.match(lab.cox("doctor").out, /file events are lost[^]*max_user_watches/);
   lab.write("../more", "");
