@@ -5,6 +5,7 @@ import { idle } from "./idle.ts";
 import { ledger } from "./ledger.ts";
 import { tenThousand } from "./ten-thousand.ts";
 import { throughput } from "./throughput.ts";
+import { why } from "./why.ts";
 import { worktrees } from "./worktrees.ts";
 
 const BENCHES: Record<string, () => Promise<string[]>> = {
@@ -14,6 +15,7 @@ const BENCHES: Record<string, () => Promise<string[]>> = {
   idle,
   ledger,
   worktrees,
+  why,
   "ten-thousand": tenThousand,
 };
 
