@@ -133,7 +133,7 @@ export async function isMerged(ground: Ground, commit: string, into: string): Pr
 }
 
 /** The git directory of the worktree that is at this path: git keeps there where it belongs. */
-function adminOf(commonDir: string, workTree: string): string | undefined {
+export function adminOf(commonDir: string, workTree: string): string | undefined {
   const folder = join(commonDir, "worktrees");
   if (!existsSync(folder)) return undefined;
   const wanted = resolve(workTree, ".git");

@@ -45,6 +45,7 @@ export const COMMANDS: readonly Entry[] = [
     summary: "failures learned over time, and what helps",
     load: () => import("./errors.ts"),
   },
+  { name: "diff", group: LOOK, summary: "what a task or a session changed", load: () => import("./diff.ts") },
   { name: "why", group: LOOK, summary: "which task wrote a line, and what it cost", load: () => import("./why.ts") },
   { name: "log", group: LOOK, summary: "what happened: the ledger", load: () => import("./log.ts") },
 

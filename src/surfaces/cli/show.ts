@@ -22,6 +22,7 @@ export const command: Command = {
   description:
     "Shows all about a task: what it is, how it stands, its latest attempt, and where its files are. With a commit of the ledger (from cox log, or cox/ledger~3): who did it, what moved, and each field that changed.",
   arguments: [{ ...TASK_ARGUMENT, text: `${TASK_ARGUMENT.text}, or a commit of the ledger` }],
+  options: [{ name: "diff", text: "what it changed in the code too" }],
   example: "cox show impl-1",
   async run(input, context) {
     const { workspace, paint, environment } = context;
@@ -34,7 +35,12 @@ export const command: Command = {
       return refused(former ?? found.trouble);
     }
     const facts = factsOf(workspace, found.ok);
-    return done(textOf(found.ok, facts, paint), facts);
+    const text = textOf(found.ok, facts, paint);
+    if (!input.flag("diff")) return done(text, facts);
+    const { changesOf } = await import("./show-diff.ts");
+    const changes = await changesOf(found.ok, context);
+    if ("trouble" in changes) return { exit: 1, text, json: { ...facts, diff: null }, trouble: changes.trouble };
+    return done(`${text}\n\n${paint("bold", "Changes")}\n${changes.ok.text}`, { ...facts, diff: changes.ok.json });
   },
 };
 
