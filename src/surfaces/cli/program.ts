@@ -82,7 +82,10 @@ function attachLeaf(program: Program, command: Leaf, run: Run): void {
 /** What commander read, by the names that the command declares. */
 function readBack(program: Program, command: Leaf): { input: Input; dir: string | undefined } {
   const read = program.optsWithGlobals<Record<string, string | boolean | string[] | undefined>>();
-  const options = (command.options ?? []).map(({ name }) => [name, read[camel(name)]]);
+  // Commander turns `--no-verify` into `verify: false`.
+  const options = (command.options ?? []).map(({ name }) =>
+    name.startsWith("no-") ? [name, read[camel(name.slice("no-".length))] === false] : [name, read[camel(name)]],
+  );
   const args = (command.arguments ?? []).map(({ name }, place) => [
     name,
     program.processedArgs[place] as string | string[] | undefined,
