@@ -47,6 +47,7 @@ export const COMMANDS: readonly Entry[] = [
   },
   { name: "diff", group: LOOK, summary: "what a task or a session changed", load: () => import("./diff.ts") },
   { name: "why", group: LOOK, summary: "which task wrote a line, and what it cost", load: () => import("./why.ts") },
+  { name: "cost", group: LOOK, summary: "what agents have cost, and for what", load: () => import("./cost.ts") },
   { name: "log", group: LOOK, summary: "what happened: the ledger", load: () => import("./log.ts") },
 
   { name: "retry", group: STEER, summary: "run a task again, or at once", load: () => import("./retry.ts") },
