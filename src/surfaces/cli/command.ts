@@ -74,7 +74,8 @@ export type Command =
     })
   /** `context.workspace` is there if the command was started in one. */
   | (Described & { where: "anywhere"; run(input: Input, context: Context): Promise<Outcome> })
-  | { subcommands: readonly Subcommand[]; example: string; description?: string };
+  /** `meant`: the subcommand that is meant where none is named. */
+  | { subcommands: readonly Subcommand[]; meant?: string; example: string; description?: string };
 
 export type Subcommand = Exclude<Command, { subcommands: unknown }> & { name: string; summary: string };
 

@@ -73,6 +73,12 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import("./clean.ts"),
   },
   {
+    name: "rescue",
+    group: MEND,
+    summary: "bring back work whose worktree is gone",
+    load: () => import("./rescue.ts"),
+  },
+  {
     name: "restore",
     group: MEND,
     summary: "bring .workflow/ back from the ledger",

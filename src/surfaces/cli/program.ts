@@ -63,7 +63,7 @@ function attach(program: Program, command: Command, run: Run): void {
   program.usage("<command> [options]").helpCommand(false).addHelpText("after", `\nExample:\n  $ ${command.example}`);
   for (const sub of command.subcommands) {
     const inner = program
-      .command(sub.name)
+      .command(sub.name, { isDefault: sub.name === command.meant })
       .summary(sub.summary)
       .description(sub.description ?? sentence(sub.summary));
     attachLeaf(inner, sub, run);
