@@ -19,19 +19,34 @@ type Here = Context & { workspace: Workspace };
 export const command: Command = {
   where: "workspace",
   description:
-    "Shows what a task changed, against what its branch began from (while it is at work: what lies in its worktree), or what a session changed, against where it left the current branch. Without a name: the current session.",
+    "Shows what a task changed, against what its branch began from (while it is at work: what lies in its worktree), or what a session changed, against where it left the current branch. Without a name: the current session. With --state: which tasks moved between two moments, the second one now if it is not given, and what it cost.",
   arguments: [
-    { name: "name", text: "a task (impl-1, WFS-topic/impl-1) or a session (WFS-topic)", optional: true, is: "task" },
+    {
+      name: "name",
+      text: "a task (impl-1, WFS-topic/impl-1) or a session (WFS-topic)",
+      optional: true,
+      variadic: true,
+      is: "task",
+    },
   ],
   options: [
     { name: "stat", text: "files and numbers of lines only" },
     { name: "name-only", text: "names of files only" },
+    { name: "state", text: "not the code, but which tasks moved: between two commits of the ledger or times" },
   ],
   example: "cox diff impl-3 --stat",
   run: async (input, context) => {
+    const names = input.list("name");
+    const most = input.flag("state") ? 2 : 1;
+    if (names.length > most)
+      return refused({ exit: 2, what: `There are too many names: ${names.join(", ")}.`, todo: "See --help." });
+    if (input.flag("state")) {
+      const { diffOfStates } = await import("./diff-state.ts");
+      return diffOfStates(names[0], names[1], context);
+    }
     const found = await findCode(context);
     if ("trouble" in found) return refused(found.trouble);
-    const named = await differenceOf(input.text("name"), found.ok, context);
+    const named = await differenceOf(names[0], found.ok, context);
     if ("trouble" in named) return refused(named.trouble);
     const { stat, nameOnly } = { stat: input.flag("stat"), nameOnly: input.flag("name-only") };
     if (stat && nameOnly)

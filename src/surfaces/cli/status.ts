@@ -1,6 +1,6 @@
 /** `cox status`: one look at what runs, what waits and what is wrong. */
 import { formatDuration, isInstant, toMs } from "../../model/time.ts";
-import { done, type Command } from "./command.ts";
+import { done, refused, type Command } from "./command.ts";
 import type { Paint } from "./output.ts";
 import { look, type Picture, type SessionPicture } from "./picture.ts";
 import { dollars, oneLine, table } from "./text.ts";
@@ -9,8 +9,22 @@ export const command: Command = {
   where: "workspace",
   description:
     "Shows whether the daemon is up, what runs, what waits for what, and what is wrong with the command that mends it.",
+  options: [
+    {
+      name: "at",
+      value: "when",
+      text: "as it was: a commit of the ledger, 2h ago, or a time such as 2026-11-21T09:00Z",
+    },
+  ],
   example: "cox status",
-  async run(_input, { workspace, paint, json }) {
+  async run(input, context) {
+    const { workspace, paint, json } = context;
+    const when = input.text("at");
+    if (when !== undefined) {
+      const { pastAt, pastText } = await import("./past.ts");
+      const past = await pastAt(context, when);
+      return "trouble" in past ? refused(past.trouble) : done(pastText(past.ok, context), past.ok);
+    }
     const picture = await look(workspace, Date.now());
     return done(json ? "" : textOf(picture, paint), picture);
   },
