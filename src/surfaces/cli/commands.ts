@@ -33,6 +33,7 @@ export const COMMANDS: readonly Entry[] = [
     summary: "make, list, pause, resume or complete sessions",
     load: () => import("./session.ts"),
   },
+  { name: "fork", group: WORK, summary: "a new session from a past state of one", load: () => import("./fork.ts") },
   { name: "switch", group: WORK, summary: "make another session the active one", load: () => import("./switch.ts") },
 
   { name: "status", group: LOOK, summary: "what runs, what waits, what is wrong", load: () => import("./status.ts") },
@@ -48,6 +49,7 @@ export const COMMANDS: readonly Entry[] = [
   { name: "diff", group: LOOK, summary: "what a task or a session changed", load: () => import("./diff.ts") },
   { name: "why", group: LOOK, summary: "which task wrote a line, and what it cost", load: () => import("./why.ts") },
   { name: "cost", group: LOOK, summary: "what agents have cost, and for what", load: () => import("./cost.ts") },
+  { name: "compare", group: LOOK, summary: "put two sessions side by side", load: () => import("./compare.ts") },
   { name: "log", group: LOOK, summary: "what happened: the ledger", load: () => import("./log.ts") },
 
   { name: "retry", group: STEER, summary: "run a task again, or at once", load: () => import("./retry.ts") },

@@ -35,6 +35,8 @@ export async function spentIn(
     // A line that was written again after a crash is the same attempt.
     else byRun.set(found.run, found.spent);
   }
+  // A fork has the responses of the session that it is from.
+  const seen = new Set<string>();
   const counted = new Map([...byRun.values()].map((each) => [keyOf(each), each]));
   for (const response of await records.responses((key) => works || !counted.has(keyOf(key)))) {
     const known = (response.run_id !== null && byRun.get(response.run_id)) || counted.get(keyOf(response));
@@ -42,6 +44,8 @@ export async function spentIn(
       known.work = response.work;
       continue;
     }
+    if (response.run_id !== null && seen.has(response.run_id)) continue;
+    seen.add(response.run_id ?? "");
     const { session, task, attempt, model, cost_usd, tokens, turns, duration_ms, work, written } = response;
     const text = await records.read(paths.task(session, task));
     const file = text === null ? null : lenient(text, task);
