@@ -34,6 +34,8 @@ export interface Explained {
   how: How | null;
   /** Where it may be any of them: a squash whose parts are not here. */
   candidates: Maker[];
+  /** It is from this commit or from before: the clone is shallow, and has no more. */
+  cut: boolean;
 }
 
 export interface Question {
@@ -59,14 +61,16 @@ export async function explain(question: Question, depth = 0): Promise<{ ok: Expl
   const { ground, path, at, lines } = question;
   const blamed = await blame(ground, path, { ...(at === undefined ? {} : { at }), ...(lines ? { lines } : {}) });
   if ("refused" in blamed) return blamed;
+  const cut = await cutOff(ground, blamed.ok);
   const ids = [...new Set(blamed.ok.flatMap(({ commit }) => commit ?? []))];
   const commits = await commitsOf(ground, ids);
-  const answers = await byCommit(question, [...commits.values()]);
+  const told = [...commits.values()].filter(({ id }) => !cut.has(id));
+  const answers = await byCommit(question, told);
   const byLine = new Map<number, Answer>();
   for (const [id, group] of Map.groupBy(blamed.ok, ({ commit }) => commit)) {
     const commit = id === null ? undefined : commits.get(id);
     const answer = (id !== null && answers.get(id)) || NOBODY;
-    const settled = !commit || answer.maker !== null;
+    const settled = !commit || answer.maker !== null || cut.has(commit.id);
     const closer = settled ? new Map<number, Answer>() : await lineByLine(question, { commit, group, answer, depth });
     for (const { line } of group) byLine.set(line, closer.get(line) ?? answer);
   }
@@ -76,8 +80,17 @@ export async function explain(question: Question, depth = 0): Promise<{ ok: Expl
       text,
       commit: (commit !== null && commits.get(commit)) || null,
       ...(byLine.get(line) ?? NOBODY),
+      cut: commit !== null && cut.has(commit),
     })),
   };
+}
+
+/** Commits at which a shallow clone ends: git blames them for all that is older. */
+async function cutOff(ground: Ground, lines: readonly BlamedLine[]): Promise<Set<string>> {
+  const ends = new Set(lines.flatMap(({ commit, boundary }) => (boundary && commit !== null ? [commit] : [])));
+  if (ends.size === 0) return ends;
+  const { stdout } = await tryGit(ground, ["rev-parse", "--is-shallow-repository"]);
+  return stdout.trim() === "true" ? ends : new Set();
 }
 
 /** What a whole commit tells. */
@@ -230,7 +243,7 @@ export async function explainWhole(question: Question): Promise<Explained | null
   if (!commit) return null;
   const answer = (await byCommit(question, [commit])).get(id) ?? NOBODY;
   const line: BlamedLine = { line: 1, commit: id, origin: { path, line: 1 }, text: "", boundary: false };
-  if (answer.maker) return { line: 1, text: "", commit, ...answer };
+  if (answer.maker) return { line: 1, text: "", commit, ...answer, cut: false };
   const closer = await byRecord(ground, { commit, path, lines: [line], answer, recorded: await question.works() });
-  return { line: 1, text: "", commit, ...(closer.get(1) ?? answer) };
+  return { line: 1, text: "", commit, ...(closer.get(1) ?? answer), cut: false };
 }

@@ -113,6 +113,15 @@ test("a clone that has only the branches tells what the commits say, and how to 
   );
 });
 
+test("where a shallow clone ends nobody is named for what is older", (t) => {
+  const { dir, git: run } = twoTasks(t);
+  run("merge", "-q", "--ff-only", BRANCH);
+  const clone = join(dir, "../clone");
+  git(join(dir, ".."), "clone", "-q", "--single-branch", "--depth=1", `file://${dir}`, clone);
+  assert.deepEqual([...new Set(byLine(whyIn(clone)))], [null]);
+  assert.match(cox(clone, ["why", FILE]).out, /lines 1-6 +older than what this clone has: git fetch --unshallow/);
+});
+
 test("a squash that names its tasks tells of them where nothing else is left", (t) => {
   const { dir, git: run } = twoTasks(t);
   run("merge", "-q", "--squash", BRANCH);

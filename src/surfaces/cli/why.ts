@@ -37,6 +37,8 @@ interface Range {
   how: Explained["how"];
   /** It is one of these. */
   candidates?: string[];
+  /** It is from that commit or from before: the clone is shallow. */
+  cut?: true;
 }
 
 async function why(written: string, context: Context): Promise<Outcome> {
@@ -158,7 +160,7 @@ function isBinary(file: string): boolean {
 
 function rangesOf(explained: readonly Explained[]): Range[] {
   const ranges: Range[] = [];
-  for (const { line, commit, maker, how, candidates } of explained) {
+  for (const { line, commit, maker, how, candidates, cut } of explained) {
     const by = maker && nameOf(maker);
     const last = ranges.at(-1);
     const names = candidates.map(nameOf);
@@ -177,6 +179,7 @@ function rangesOf(explained: readonly Explained[]): Range[] {
       by,
       how,
       ...(names.length > 0 ? { candidates: names } : {}),
+      ...(cut ? { cut } : {}),
     });
   }
   return ranges;
@@ -220,6 +223,7 @@ function textOf(
     }
     if (first.commit === null) return `${lines}  ${paint("dim", "not committed yet")}`;
     const person = `${oneLine(first.author ?? "", 60)}, ${moment(first.at ?? "")}: ${oneLine(first.subject ?? "", 120)}`;
+    if (first.cut) return `${lines}  ${paint("dim", "older than what this clone has: git fetch --unshallow")}`;
     const is = first.candidates ? `one of ${first.candidates.join(", ")}` : "no task that is known here";
     return `${lines}  ${paint("dim", is)}\n    ${paint("yellow", from ?? "")} ${person}`;
   });
