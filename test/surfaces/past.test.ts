@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { defaults } from "../../src/store/config-file.ts";
+import { USUAL_REF } from "../../src/surfaces/cli/ledger-place.ts";
 import { cox, git, record, repository, session, SESSION, task, write } from "./recorded.ts";
 
 /** Three moments, a minute apart: two tasks wait; one is done for $0.50 and one runs; the second is gone, a third is blocked. */
@@ -90,4 +92,23 @@ test("cox diff --state says which tasks moved, how often they were tried, and wh
   assert.match(cox(dir, ["diff", "--state", second, second]).out, /Every task stands as it did/);
   assert.equal(cox(dir, ["diff", "--state"]).exit, 2);
   assert.equal(cox(dir, ["diff", "impl-1", "impl-2"]).exit, 2);
+});
+
+test("the ledger is the one that the settings name, however they are written", async (t) => {
+  assert.equal(USUAL_REF, defaults().ledger.ref);
+  const { dir } = await story(t);
+  const refAsked = (more: Record<string, string> = {}) => {
+    const { err, exit } = cox(dir, ["status", "--at", "cox/ledger", "--json"], more);
+    return exit === 0 ? "refs/cox/ledger" : /refs\/cox\/\w+/.exec(err)?.[0];
+  };
+  for (const [text, ref] of [
+    ["# ledger:\n#   ref: refs/cox/other\nconcurrency: 2\n", "refs/cox/ledger"],
+    ["ledger: { ref: refs/cox/other }\n", "refs/cox/other"],
+    ['"\\x6cedger":\n  ref: refs/cox/other\n', "refs/cox/other"],
+  ] as const) {
+    write(dir, "config.yaml", text);
+    assert.equal(refAsked(), ref, text);
+  }
+  write(dir, "config.yaml", "");
+  assert.equal(refAsked({ COX_LEDGER_REF: "refs/cox/third" }), "refs/cox/third");
 });

@@ -5,9 +5,10 @@ import { behindMarks } from "../../ledger/as-recorded.ts";
 import { findRepository, git, type Repository } from "../../ledger/git.ts";
 import { redactBytes } from "../../ledger/redact-bytes.ts";
 import { redactor } from "../../ledger/redact.ts";
-import { WORKSPACE } from "../../store/paths.ts";
+import { at, WORKSPACE } from "../../store/paths.ts";
 import type { Trouble } from "./command.ts";
-import { settingsOf } from "./settings.ts";
+import { readText } from "./tasks-on-disk.ts";
+import type { Workspace } from "./context.ts";
 
 export interface LedgerPlace {
   repository: Repository;
@@ -29,8 +30,19 @@ export async function findLedger(
   const repository = found.ok;
   const { root, gitDir } = repository;
   const workspace = { repository: root, folder: join(root, WORKSPACE), gitDir };
-  const ref = refIn(repository, settingsOf(workspace, environment).config.ledger.ref);
+  const ref = refIn(repository, await refNamed(workspace, environment));
   return { ok: { repository, ref, tip: await commitAt(repository, ref) } };
+}
+
+export const USUAL_REF = "refs/cox/ledger";
+
+/** As the settings name it. Where they say nothing of the ledger they are not read: that takes longer than all the rest. */
+async function refNamed(workspace: Workspace, environment: NodeJS.ProcessEnv): Promise<string> {
+  const said = (readText(join(workspace.folder, at.config)) ?? "").replace(/^\s*#.*$/gm, "");
+  // A backslash may stand for any letter of a key.
+  if (environment["COX_LEDGER_REF"] === undefined && !/ledger|\\/.test(said)) return USUAL_REF;
+  const { settingsOf } = await import("./settings.ts");
+  return settingsOf(workspace, environment).config.ledger.ref;
 }
 
 /** The commit that a name stands for; null when there is none. */

@@ -3,7 +3,7 @@ import { closeSync, lstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { git } from "../../ledger/git.ts";
 import { formatDuration, instant } from "../../model/time.ts";
-import { commitOf, gitList } from "../../worktree/git.ts";
+import { gitList } from "../../worktree/git.ts";
 import { explain, explainWhole, type Explained } from "../../worktree/provenance.ts";
 import { nameOf, type Maker } from "../../worktree/trailers.ts";
 import { moment } from "../../views/waiting.ts";
@@ -46,7 +46,7 @@ async function why(written: string, context: Context): Promise<Outcome> {
   if ("trouble" in found) return refused(found.trouble);
   const place = found.ok;
   const { ground } = place;
-  const head = await commitOf(ground, "HEAD");
+  const head = place.repository.head.commit;
   if (head === null) return refused({ exit: 4, what: "There is no commit yet.", todo: "Commit something first." });
   const named = await asked(place, context.dir, written);
   if ("trouble" in named) return refused(named.trouble);
