@@ -13,7 +13,7 @@ import { attemptName, taskKey, type SessionId, type TaskId } from "../model/ids.
 import { pathsOf } from "../model/task.ts";
 import { parseDuration } from "../model/time.ts";
 import { RUN } from "../store/paths.ts";
-import { commitWork, workOf } from "../worktree/commit.ts";
+import { commitWork, standingOf, workOf } from "../worktree/commit.ts";
 import { commitOf, disarm, git, groundOf, tryGit } from "../worktree/git.ts";
 import { copyIncluded } from "../worktree/include.ts";
 import { dropEmptyBranch, removePlace } from "../worktree/leave.ts";
@@ -144,21 +144,27 @@ export class Workshop {
   private async deliverFrom(live: Live, place: Place, end: AttemptEnd): Promise<AttemptEnd> {
     const { run, task } = live;
     const note = await this.noteOf(live);
-    const sessionTip = await this.sessionTip(run.session);
-    const head = await commitOf(place.ground, "HEAD");
-    const found = head ? await tryGit(place.shared, ["merge-base", sessionTip, head]) : undefined;
-    const base = found?.stdout.trim() || sessionTip;
+    const standing = await standingOf(place);
+    if (!standing)
+      return outcomeOf(
+        end,
+        {},
+        {
+          class: "invalid",
+          message: "HEAD of its worktree names no commit, or its session's branch is gone.",
+          hint: whereHint(place),
+        },
+      );
+    const { base } = standing;
     const about = trailersOf(live, { end, ledger: note.ledger });
     const title = this.workspace.secrets.redact(task.title).replace(/\s+/g, " ").trim();
     failpoint("before-commit");
     const committed = await commitWork(place, {
       message: `${title}\n\n${about}\n`,
       limits: limitsFor(this.workspace, task, { shared: place.shared, base }),
-      base,
+      standing,
     });
     failpoint("committed");
-    if ("broken" in committed)
-      return outcomeOf(end, {}, { class: "invalid", message: committed.broken, hint: whereHint(place) });
     if ("unresolved" in committed) return outcomeOf(end, {}, conflict(committed.unresolved, place));
     const { withheld } = committed.ok;
     let { tip } = committed.ok;
@@ -180,7 +186,9 @@ export class Workshop {
     if (task.execution.approve === "after" && !run.merging) return outcomeOf(end, { work: await work(null), ...gates });
 
     const message = `Merge ${run.session} ${run.id}: ${title}\n\n${about}\n`;
-    const merge = await this.inTurn(run.session, () => this.merge(live, place, { tip, message, base }));
+    const merge = await this.inTurn(run.session, () =>
+      this.merge(live, place, { tip, message, base, plain: committed.ok.plain, onto: standing.sessionTip }),
+    );
     tip = merge.tip;
     const facts = { work: await work(merge.merged), ...(merge.gates.length > 0 ? { gates: merge.gates } : gates) };
     return outcomeOf(end, facts, merge.failure);
@@ -189,14 +197,16 @@ export class Workshop {
   private async merge(
     live: Live,
     place: Place,
-    of: { tip: string; message: string; base: string },
+    of: { tip: string; message: string; base: string; plain: boolean; onto: string },
   ): Promise<{ tip: string; merged: string | null; gates: GateResult[]; failure?: Failure }> {
     let { tip } = of;
     let gates: GateResult[] = [];
     for (let turn = 0; turn < MOST_TURNS && !live.stopping; turn++) {
       const elsewhere = checkedOutAt(place, sessionBranch(place.session));
       if (elsewhere) return { tip, merged: null, gates, failure: inUse(place.session, elsewhere) };
-      const candidate = await candidateFor(place, { ...of, tip });
+      // Where the branch was thought to be it mostly is; if not, that is asked.
+      const { onto, plain, ...known } = { ...of, tip };
+      const candidate = await candidateFor(place, turn === 0 && plain ? { ...known, onto, plain } : known);
       if ("done" in candidate) return { tip, merged: candidate.done, gates };
       if ("conflicts" in candidate) {
         await leaveConflict(place, candidate.onto);

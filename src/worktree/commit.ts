@@ -6,7 +6,7 @@ import { lstatSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Work } from "../model/attempt.ts";
 import { commitOf, git, gitList, GitFailed, moveRefs, tryGit, type Ground } from "./git.ts";
-import { headOf, isMerged, taskBranch, type Place } from "./place.ts";
+import { headOf, isMerged, sessionBranch, taskBranch, type Place } from "./place.ts";
 import { remakeIndex, takeIndex } from "./index-copy.ts";
 import { keepCommit } from "./rescue.ts";
 
@@ -24,24 +24,45 @@ export type Committed =
         tip: string;
         /** The commit that was made of what was not committed; null where the agent had committed it all. */
         made: string | null;
+        /** That commit is all there is, right on the base. */
+        plain: boolean;
         withheld: NonNullable<Work["withheld"]>;
       };
     }
   /** A merge that began here is not resolved in these files. */
-  | { unresolved: string[] }
-  | { broken: string };
+  | { unresolved: string[] };
+
+/** Where a worktree and its session's branch stand before its work is committed. Full object names. */
+export interface Standing {
+  sessionTip: string;
+  head: string;
+  /** The tree of `head`. */
+  tree: string;
+  /** What the work started from: the last commit that both have. */
+  base: string;
+}
+
+/** Undefined where HEAD names no commit. */
+export async function standingOf({ ground, session }: Place): Promise<Standing | undefined> {
+  const names = [`${headOf(sessionBranch(session))}^{commit}`, "HEAD^{commit}", "HEAD^{tree}"];
+  const { code, stdout } = await tryGit(ground, ["rev-parse", "--end-of-options", ...names]);
+  const [sessionTip = "", head = "", tree = ""] = stdout.split("\n").filter((line) => !line.startsWith("--"));
+  if (code !== 0) return undefined;
+  if (sessionTip === head) return { sessionTip, head, tree, base: head };
+  const found = await tryGit(ground, ["merge-base", sessionTip, head]);
+  return { sessionTip, head, tree, base: found.stdout.trim() || sessionTip };
+}
 
 /**
- * `message`: the whole commit message, trailers included. `base`: what the work started from; where HEAD is still there,
- * all that is on the branch is what is committed here.
+ * `message`: the whole commit message, trailers included. Where HEAD is still at the base, all that is on the branch is
+ * what is committed here.
  */
 export async function commitWork(
   place: Place,
-  of: { message: string; limits: Limits; base: string },
+  of: { message: string; limits: Limits; standing: Standing },
 ): Promise<Committed> {
   const { shared, ground } = place;
-  const [head, before] = await headAndTree(ground);
-  if (!head) return { broken: "HEAD of its worktree names no commit." };
+  const { head, base } = of.standing;
   const index = join(ground.gitDir, "cox-index");
   const own = { ...ground, index };
   try {
@@ -50,28 +71,23 @@ export async function commitWork(
     const unresolved = status.filter(({ state, path }) => UNMERGED.has(state) && hasMarks(join(ground.workTree, path)));
     if (unresolved.length > 0) return { unresolved: unresolved.map(({ path }) => path) };
     const withheld = await addAll(own, { workTree: ground.workTree, status, limits: of.limits });
-    withheld.push(...(await committedAlready(place, head, of)));
+    withheld.push(...(await committedAlready(place, of)));
     let tip = head;
     if (status.length > 0 || merging) {
       const tree = await git(own, ["write-tree"]);
       const parents = [head, ...(merging ? [merging] : [])].flatMap((parent) => ["-p", parent]);
-      if (tree !== before || merging) tip = await git(shared, ["commit-tree", tree, ...parents, "-F", "-"], of.message);
+      if (tree !== of.standing.tree || merging)
+        tip = await git(shared, ["commit-tree", tree, ...parents, "-F", "-"], of.message);
       renameSync(index, join(ground.gitDir, "index"));
     }
-    await settleBranch(place, { tip, head, onTop: head === of.base });
+    await settleBranch(place, { tip, head, onTop: head === base });
     for (const name of ["index.lock", ...(merging ? ["MERGE_HEAD", "MERGE_MSG", "MERGE_MODE"] : [])])
       rmSync(join(ground.gitDir, name), { force: true });
-    return { ok: { tip, made: tip === head ? null : tip, withheld } };
+    return { ok: { tip, made: tip === head ? null : tip, plain: tip !== head && head === base && !merging, withheld } };
   } finally {
     rmSync(index, { force: true });
     rmSync(`${index}.lock`, { force: true });
   }
-}
-
-async function headAndTree(ground: Ground): Promise<[string | null, string]> {
-  const { code, stdout } = await tryGit(ground, ["log", "-1", "--no-show-signature", "--format=%H%n%T", "HEAD", "--"]);
-  const [head = "", tree = ""] = stdout.split("\n");
-  return code === 0 && head !== "" ? [head, tree] : [null, ""];
 }
 
 interface Entry {
@@ -134,9 +150,9 @@ async function addAll(
 /** What an agent has committed itself, and should not have: taking it out would rewrite its history. */
 async function committedAlready(
   { ground }: Place,
-  head: string,
-  { base, limits }: { base: string; limits: Limits },
+  { limits, standing }: { limits: Limits; standing: Standing },
 ): Promise<NonNullable<Work["withheld"]>> {
+  const { head, base } = standing;
   if (head === base) return [];
   const paths = await gitList(ground, [
     "diff-tree",

@@ -14,14 +14,18 @@ export type Candidate =
   | { commit: string; onto: string; same: boolean }
   | { conflicts: string[]; onto: string };
 
-/** What the session's branch would be with the task's work. `message`: of the merge commit; `base`: is in the tip. */
+/**
+ * What the session's branch would be with the task's work. `message`: of the merge commit; `base`: is in the tip; `onto`:
+ * where the session's branch is thought to be, absent: to be asked; `plain`: the tip is one commit of ours, on the base.
+ */
 export async function candidateFor(
   { shared, session }: Place,
-  of: { tip: string; message: string; base: string },
+  of: { tip: string; message: string; base: string; onto?: string; plain?: boolean },
 ): Promise<Candidate> {
   const { tip, message } = of;
-  const onto = await commitOf(shared, headOf(sessionBranch(session)));
+  const onto = of.onto ?? (await commitOf(shared, headOf(sessionBranch(session))));
   if (!onto) throw new Error(`The branch ${sessionBranch(session)} is gone.`);
+  if (of.plain && onto === of.base) return { commit: tip, onto, same: true };
   if (tip === onto) return { done: onto };
   if (onto !== of.base && (await isMerged(shared, tip, onto))) return { done: onto };
   if (onto === of.base || (await isMerged(shared, onto, tip))) {

@@ -60,7 +60,7 @@ test("an agent that is killed goes on in the same conversation", { skip }, async
       call === 0
         ? toolUse("Bash", { command: "touch begun; while [ ! -e never ]; do sleep 0.1; done" })
         : text("I went on."),
-    { config: "retry:\n  base: 100ms\n" },
+    { config: "isolation: none\nretry:\n  base: 100ms\n" },
   );
   at.daemon();
   drop(at, "a", { title: "Is killed" });

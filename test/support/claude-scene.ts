@@ -55,7 +55,7 @@ export async function scene(
   writeFileSync(join(workspace, ".active-WFS-real"), "");
   writeFileSync(
     join(workspace, "config.yaml"),
-    `agent:\n  claude: ${JSON.stringify(claude ?? "claude")}\n${more.config ?? ""}`,
+    `agent:\n  claude: ${JSON.stringify(claude ?? "claude")}\n${more.config ?? "isolation: none\n"}`,
   );
   const read = (path: string) => JSON.parse(readFileSync(join(workspace, "WFS-real", path), "utf8")) as unknown;
   return {
