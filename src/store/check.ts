@@ -1,21 +1,17 @@
-/** Checks against the schemas, in words: all problems at once, with what would be right. Loads ajv: only where files are taken in. */
-import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
-import type { TSchema } from "typebox";
-import { ConfigSchema, type WrittenConfig } from "../config.ts";
-import { PatternsSchema } from "../model/pattern-schema.ts";
+/** Checks against the schemas, in words: all problems at once, with what would be right. By ajv, compiled beforehand. */
+import type { ErrorObject, ValidateFunction } from "ajv";
+import type { WrittenConfig } from "../config.ts";
 import type { PatternsFile } from "../model/pattern.ts";
-import { SessionSchema } from "../model/session-schema.ts";
 import type { SessionFile } from "../model/session.ts";
-import { TaskDropSchema } from "../model/task-schema.ts";
 import type { TaskDrop } from "../model/task.ts";
 import { problem, type Problem } from "../problems.ts";
 import { closest } from "./closest.ts";
-
-const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: false, ownProperties: true });
+import { SCHEMAS } from "./schemas.js";
+import { config, patterns, session, taskDrop } from "./validators.js";
 
 /** Unknown keys of a task are kept; only those that are probably misspelt, or belong elsewhere, are problems. */
 export function checkTaskDrop(value: unknown): { ok: TaskDrop } | { problems: Problem[] } {
-  return check<TaskDrop>(taskDrop, value, misspeltKeys(value, TaskDropSchema, ""));
+  return check<TaskDrop>(taskDrop, value, misspeltKeys(value, SCHEMAS["task-drop.schema.json"], ""));
 }
 
 export function checkSession(value: unknown): { ok: SessionFile } | { problems: Problem[] } {
@@ -23,18 +19,13 @@ export function checkSession(value: unknown): { ok: SessionFile } | { problems: 
 }
 
 export function checkPatterns(value: unknown): { ok: PatternsFile } | { problems: Problem[] } {
-  return check<PatternsFile>(patterns, value, misspeltKeys(value, PatternsSchema, ""));
+  return check<PatternsFile>(patterns, value, misspeltKeys(value, SCHEMAS["patterns.schema.json"], ""));
 }
 
 /** Unknown settings are refused. */
 export function checkConfig(value: unknown): { ok: WrittenConfig } | { problems: Problem[] } {
-  return check<WrittenConfig>(config, value, unknownKeys(value, ConfigSchema, ""));
+  return check<WrittenConfig>(config, value, unknownKeys(value, SCHEMAS["config.schema.json"], ""));
 }
-
-const taskDrop = ajv.compile(TaskDropSchema);
-const session = ajv.compile(SessionSchema);
-const patterns = ajv.compile(PatternsSchema);
-const config = ajv.compile(optionalAll(ConfigSchema));
 
 function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): { ok: T } | { problems: Problem[] } {
   const problems = validate(value) ? [] : inWords(validate.errors ?? []);
@@ -135,7 +126,7 @@ const show = (value: unknown) => {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 };
 
-type SchemaNode = TSchema & { properties?: Record<string, SchemaNode>; anyOf?: SchemaNode[]; items?: SchemaNode };
+type SchemaNode = { properties?: Record<string, SchemaNode>; anyOf?: SchemaNode[]; items?: SchemaNode };
 
 function propertiesOf(schema: SchemaNode | undefined): Record<string, SchemaNode> | undefined {
   return schema?.properties ?? schema?.anyOf?.find((option) => option.properties)?.properties;
@@ -211,16 +202,4 @@ function unknownIn(
     const free = known.filter((name) => !Object.hasOwn(value, name));
     return tell(key, closest(key, free), pointer) ?? [];
   });
-}
-
-/** The schema with nothing required, at any depth. */
-function optionalAll(schema: SchemaNode): SchemaNode {
-  const copy = structuredClone(schema) as SchemaNode & { required?: string[] };
-  const loosen = (node: SchemaNode & { required?: string[] }) => {
-    delete node.required;
-    for (const property of Object.values(node.properties ?? {}))
-      loosen(property as SchemaNode & { required?: string[] });
-  };
-  loosen(copy);
-  return copy;
 }

@@ -1,8 +1,12 @@
 /** `.workflow/config.yaml`: read, checked, and completed with the defaults. SPEC section 12. */
 import { isAlias, LineCounter, parseDocument, visit } from "yaml";
-import { ConfigSchema, type Config, type WrittenConfig } from "../config.ts";
+import type { Config, WrittenConfig } from "../config.ts";
 import { problem, type Problem } from "../problems.ts";
 import { checkConfig } from "./check.ts";
+import { SCHEMAS } from "./schemas.js";
+
+/** As it is generated: to load what it is made from takes longer than to read all settings. */
+export const CONFIG: SchemaNode = SCHEMAS["config.schema.json"];
 
 const MAX_CONFIG_BYTES = 64 * 1024;
 
@@ -33,7 +37,7 @@ export function readConfig(text: string, environment: Record<string, string | un
       problems: [problem("bad-config", "Aliases (*name) are not used in settings.", { hint: "Write the value out." })],
     };
 
-  const written = withoutEmptySections(document.toJS() ?? {}, ConfigSchema as unknown as SchemaNode);
+  const written = withoutEmptySections(document.toJS() ?? {}, CONFIG);
   const fromEnvironment = environmentSettings(environment);
   const checked = checkConfig(isObject(written) ? merge(written, fromEnvironment) : written);
   if ("problems" in checked) {
@@ -54,12 +58,23 @@ export function readConfig(text: string, environment: Record<string, string | un
 }
 
 export function defaults(): Config {
-  return defaultsOf(ConfigSchema as unknown as SchemaNode) as Config;
+  return defaultsOf(CONFIG) as Config;
 }
 
 /** Every setting as `[name, default, documentation, schema]`, nested names with dots. */
-export function settings(): { name: string; value: unknown; text: string; schema: SchemaNode }[] {
-  const list: { name: string; value: unknown; text: string; schema: SchemaNode }[] = [];
+export function settings(): Setting[] {
+  return settingsOf(CONFIG);
+}
+
+export interface Setting {
+  name: string;
+  value: unknown;
+  text: string;
+  schema: SchemaNode;
+}
+
+export function settingsOf(root: SchemaNode): Setting[] {
+  const list: Setting[] = [];
   const collect = (schema: SchemaNode, prefix: string) => {
     for (const [key, inner] of Object.entries(schema.properties ?? {})) {
       const name = prefix ? `${prefix}.${key}` : key;
@@ -67,7 +82,7 @@ export function settings(): { name: string; value: unknown; text: string; schema
       else list.push({ name, value: inner.default, text: inner.description ?? "", schema: inner });
     }
   };
-  collect(ConfigSchema as unknown as SchemaNode, "");
+  collect(root, "");
   return list;
 }
 

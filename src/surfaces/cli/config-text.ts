@@ -1,6 +1,5 @@
 /** Settings as text: the commented file that `cox init` writes, and the documentation. */
-import { ConfigSchema } from "../../config.ts";
-import { settings, type SchemaNode } from "../../store/config-file.ts";
+import { CONFIG, settings, type SchemaNode } from "../../store/config-file.ts";
 
 /** Relative to the file, as the YAML language server reads it. */
 const MODELINE = "# yaml-language-server: $schema=.run/schemas/config.schema.json";
@@ -41,7 +40,7 @@ export function yamlValue(value: unknown): string {
 }
 
 function sectionText(name: string): string {
-  const node = (ConfigSchema as unknown as SchemaNode).properties?.[name];
+  const node = CONFIG.properties?.[name];
   return node?.description ?? "";
 }
 

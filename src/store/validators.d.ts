@@ -1,0 +1,6 @@
+import type { ValidateFunction } from "ajv";
+
+export const taskDrop: ValidateFunction;
+export const session: ValidateFunction;
+export const patterns: ValidateFunction;
+export const config: ValidateFunction;
