@@ -30,7 +30,7 @@ export async function tenThousand(tasks = 10_000, kills = 20): Promise<string[]>
   const someRounds = async () => {
     for (let round = 0; round < ROUNDS; round++) few.push(await burst(FEW));
   };
-  const lab = makeLab({ config: "concurrency: 8\n" });
+  const lab = makeLab({ config: "concurrency: 8\nisolation: none\n" });
   try {
     await someRounds();
     const all = await burst(tasks, lab);
@@ -62,7 +62,7 @@ interface Burst {
 
 /** All tasks done by a daemon of their own. */
 async function burst(tasks: number, given?: Lab): Promise<Burst> {
-  const lab = given ?? makeLab({ config: "concurrency: 8\n" });
+  const lab = given ?? makeLab({ config: "concurrency: 8\nisolation: none\n" });
   const folder = join(lab.workspace, "WFS-bench", ".task");
   const file = join(lab.dir, ".git", "pauses.json");
   stage(lab, 1, tasks);
