@@ -40,7 +40,9 @@ async function ready(files: number, rounds: number): Promise<string> {
       lab.git("worktree", "remove", "--force", path);
       let place!: Awaited<ReturnType<typeof makePlace>>;
       const task = `impl-${round}`;
-      ours.push(await timed(async () => (place = await makePlace(shop, { session: SESSION, task, sessionTip }))));
+      ours.push(
+        await timed(async () => (place = await makePlace(shop, { session: SESSION, task, sessionTip, tip: null }))),
+      );
       await removePlace(place, { why: "measured", at: new Date() });
     }
     const [mine, theirs] = [median(ours), median(plain)];
@@ -65,7 +67,9 @@ async function sparse(files: number, rounds: number): Promise<string> {
         let place!: Awaited<ReturnType<typeof makePlace>>;
         const task = `impl-${round}`;
         times.push(
-          await timed(async () => (place = await makePlace(shop, { session: SESSION, task, sessionTip, ...more }))),
+          await timed(
+            async () => (place = await makePlace(shop, { session: SESSION, task, sessionTip, tip: null, ...more })),
+          ),
         );
         await removePlace(place, { why: "measured", at: new Date() });
       }

@@ -9,7 +9,7 @@ import { agentEnvironment } from "../agent/environment.ts";
 import { runGates } from "../agent/gates.ts";
 import type { AttemptEnd, GateResult, Work } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
-import { attemptName, taskKey, type SessionId, type TaskId } from "../model/ids.ts";
+import { attemptName, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import { pathsOf } from "../model/task.ts";
 import { parseDuration } from "../model/time.ts";
 import { RUN } from "../store/paths.ts";
@@ -28,6 +28,7 @@ import {
   makePlace,
   sessionBranch,
   taskBranch,
+  tipsOf,
   type Place,
   type Shop,
 } from "../worktree/place.ts";
@@ -67,6 +68,8 @@ export type Entered = { place: Place } | { failure: Failure };
 
 export class Workshop {
   private readonly workspace: Workspace;
+  /** Tasks whose last attempt left nothing at all in its worktree: task → what its branch names. */
+  private readonly unchanged = new Map<TaskKey, string>();
   /** One merge at a time into a session's branch. */
   private readonly queues = new Map<SessionId, Promise<unknown>>();
 
@@ -80,11 +83,13 @@ export class Workshop {
     const { session, id } = run;
     try {
       const shop = await this.shop();
-      const sessionTip = await this.sessionTip(session);
+      const tips = await tipsOf(shop.commonDir, session, id);
+      const sessionTip = tips.sessionTip ?? (await this.sessionTip(session));
       let place = findPlace(shop, session, id);
       if (place && run.clean) {
         await this.clear(place, sessionTip);
         place = findPlace(shop, session, id);
+        if (!place) tips.tip = null;
       } else if (place) await catchUp(place, sessionTip);
       const { worktree } = this.workspace.config;
       const paths = pathsOf(task);
@@ -92,6 +97,7 @@ export class Workshop {
         session,
         task: id,
         sessionTip,
+        tip: tips.tip,
         ...(worktree.sparse && paths.length > 0 ? { sparse: paths } : {}),
         ...(worktree.workers === null ? {} : { workers: worktree.workers }),
       });
@@ -182,6 +188,8 @@ export class Workshop {
     const gates = first.results.length > 0 ? { gates: first.results } : {};
     if (first.failure) return outcomeOf(end, { work: await work(null), ...gates }, first.failure);
     failpoint("gates-passed");
+    if (committed.ok.clean && first.results.length === 0 && tip === base)
+      this.unchanged.set(taskKey(run.session, run.id), tip);
     if (live.stopping || tip === base) return outcomeOf(end, { work: await work(null), ...gates });
     if (task.execution.approve === "after" && !run.merging) return outcomeOf(end, { work: await work(null), ...gates });
 
@@ -242,14 +250,15 @@ export class Workshop {
     const why = task ? "left in its worktree when it was completed" : "left in its worktree when its task was deleted";
     await this.inTurn(session, async () => {
       if (!isOver()) return;
-      const base = await this.sessionTip(session);
-      const left = await removePlace(place, { why, at: new Date() });
+      const unchanged = this.unchanged.get(taskKey(session, id));
+      this.unchanged.delete(taskKey(session, id));
+      const left = await removePlace(place, { why, at: new Date(), pristine: unchanged !== undefined });
       if ("stays" in left)
         return log.say("warn", `the worktree of ${session} ${id} stays (${place.ground.workTree}): ${left.stays}`);
       failpoint("worktree-removed");
       if (left.kept) log.say("warn", `what ${session} ${id} ${why} is kept as ${left.kept}: cox rescue`);
       rmSync(`${place.ground.workTree}.setup.log`, { force: true });
-      if (task && !task.execution.commit) await dropEmptyBranch(place.shared, place, base);
+      if (task && !task.execution.commit) await dropEmptyBranch(place, unchanged);
     });
   }
 

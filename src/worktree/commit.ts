@@ -26,6 +26,8 @@ export type Committed =
         made: string | null;
         /** That commit is all there is, right on the base. */
         plain: boolean;
+        /** Nothing was there to be committed, and HEAD was on the task's branch. */
+        clean: boolean;
         withheld: NonNullable<Work["withheld"]>;
       };
     }
@@ -80,10 +82,18 @@ export async function commitWork(
         tip = await git(shared, ["commit-tree", tree, ...parents, "-F", "-"], of.message);
       renameSync(index, join(ground.gitDir, "index"));
     }
-    await settleBranch(place, { tip, head, onTop: head === base });
+    const isThere = await settleBranch(place, { tip, head, onTop: head === base });
     for (const name of ["index.lock", ...(merging ? ["MERGE_HEAD", "MERGE_MSG", "MERGE_MODE"] : [])])
       rmSync(join(ground.gitDir, name), { force: true });
-    return { ok: { tip, made: tip === head ? null : tip, plain: tip !== head && head === base && !merging, withheld } };
+    return {
+      ok: {
+        tip,
+        made: tip === head ? null : tip,
+        plain: tip !== head && head === base && !merging,
+        clean: isThere && status.length === 0 && !merging,
+        withheld,
+      },
+    };
   } finally {
     rmSync(index, { force: true });
     rmSync(`${index}.lock`, { force: true });
@@ -203,15 +213,15 @@ async function leaveAsAtHead(own: Ground, withheld: readonly { path: string }[])
 
 /**
  * The task's branch names the tip, and the worktree is on it; a tip that was there before and is in neither is kept.
- * `onTop`: where the worktree is on the branch, all of it is in the tip.
+ * `onTop`: where the worktree is on the branch, all of it is in the tip. Returns whether the worktree was on the branch.
  */
 async function settleBranch(
   { ground, shared, session, task }: Place,
   { tip, head, onTop }: { tip: string; head: string; onTop: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const ref = headOf(taskBranch(session, task));
   const isThere = readFileSync(join(ground.gitDir, "HEAD"), "utf8").trim() === `ref: ${ref}`;
-  if (isThere && tip === head) return;
+  if (isThere && tip === head) return true;
   const before = isThere && onTop ? undefined : await commitOf(shared, ref);
   if (before && !(await isMerged(shared, before, tip)))
     await keepCommit(shared, { session, task, commit: before, why: "the branch before the agent moved away from it" });
@@ -221,6 +231,7 @@ async function settleBranch(
       throw new Error(`The branch ${taskBranch(session, task)} cannot be moved: ${moved.refused}`);
   }
   if (!isThere) await git(ground, ["symbolic-ref", "-m", "cox: on the task's branch", "HEAD", ref]);
+  return isThere;
 }
 
 /** What the task's branch has that its base has not, for the record. */

@@ -1,6 +1,7 @@
 /** Away with a worktree, and never with work. */
-import { existsSync, rmSync } from "node:fs";
-import { commitOf, moveRefs, tryGit, type Ground } from "./git.ts";
+import { existsSync, rmdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { commitOf, moveRefs } from "./git.ts";
 import { exclusively, headOf, isMerged, sessionBranch, taskBranch, type Place } from "./place.ts";
 import { rescue } from "./rescue.ts";
 
@@ -8,28 +9,41 @@ export type Left = { removed: true; kept?: string } | { stays: string };
 
 /**
  * Removes a worktree that nothing runs in. What is in it and on no branch is kept under `refs/cox/rescue/` first; where
- * that cannot be, it stays.
+ * that cannot be, it stays. `pristine`: it is known to hold nothing that the task's branch has not.
  */
-export async function removePlace(place: Place, of: { why: string; at: Date }): Promise<Left> {
-  const rescued = await rescue(place, of);
+export async function removePlace(place: Place, of: { why: string; at: Date; pristine?: boolean }): Promise<Left> {
+  const rescued = of.pristine ? { safe: true } : await rescue(place, of);
   if ("cannot" in rescued) return { stays: rescued.cannot };
-  const { ground, shared } = place;
-  const outcome = await exclusively(() =>
-    tryGit(shared, ["worktree", "remove", "--force", "--force", ground.workTree]),
-  );
-  if (existsSync(ground.workTree)) rmSync(ground.workTree, { recursive: true, force: true });
-  if (existsSync(ground.gitDir)) {
-    if (outcome.code !== 0 && existsSync(ground.workTree)) return { stays: outcome.stderr };
-    rmSync(ground.gitDir, { recursive: true, force: true });
-  }
+  const trouble = await exclusively(async () => takeAway(place));
+  if (trouble !== undefined) return { stays: trouble };
   return "kept" in rescued ? { removed: true, kept: rescued.kept } : { removed: true };
 }
 
-/** A branch that has nothing of its own goes: all of it is in the session's branch, and was there from the beginning. */
-export async function dropEmptyBranch(shared: Ground, place: Place, base: string): Promise<void> {
-  const ref = headOf(taskBranch(place.session, place.task));
-  const tip = await commitOf(shared, ref);
-  const session = await commitOf(shared, headOf(sessionBranch(place.session)));
-  if (!tip || tip !== base || !session || !(await isMerged(shared, tip, session))) return;
-  await moveRefs(shared, [{ ref, from: tip, to: null }]);
+/** As `git worktree remove --force` does, which says nothing and takes its time. */
+function takeAway({ ground }: Place): string | undefined {
+  try {
+    rmSync(ground.workTree, { recursive: true, force: true, maxRetries: 2 });
+  } catch (error) {
+    return (error as Error).message;
+  }
+  rmSync(ground.gitDir, { recursive: true, force: true, maxRetries: 2 });
+  try {
+    const linked = dirname(ground.gitDir);
+    if (existsSync(linked)) rmdirSync(linked);
+  } catch {
+    // Other worktrees are there.
+  }
+  return undefined;
+}
+
+/** The branch of a task that has committed nothing goes: all of it is in the session's. `tip`: where it is known to be. */
+export async function dropEmptyBranch({ shared, session, task }: Place, tip?: string): Promise<void> {
+  const ref = headOf(taskBranch(session, task));
+  const from = tip ?? (await commitOf(shared, ref));
+  if (!from) return;
+  if (tip === undefined) {
+    const into = await commitOf(shared, headOf(sessionBranch(session)));
+    if (!into || !(await isMerged(shared, from, into))) return;
+  }
+  await moveRefs(shared, [{ ref, from, to: null }]);
 }

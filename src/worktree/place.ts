@@ -72,21 +72,37 @@ export async function ensureSessionBranch(commonDir: string, session: SessionId,
   }
 }
 
+/** Where the branches are, as full object names; null where there is none. */
+export interface Tips {
+  sessionTip: string;
+  tip: string | null;
+}
+
+export async function tipsOf(
+  commonDir: string,
+  session: SessionId,
+  task: TaskId,
+): Promise<{ sessionTip: string | null; tip: string | null }> {
+  const [theirs, own] = [headOf(sessionBranch(session)), headOf(taskBranch(session, task))];
+  const told = await git(groundOf(commonDir), ["for-each-ref", "--format=%(objectname) %(refname)", theirs, own]);
+  const tips = new Map(told.split("\n").map((line) => [line.slice(line.indexOf(" ") + 1), line.split(" ")[0] ?? null]));
+  return { sessionTip: tips.get(theirs) ?? null, tip: tips.get(own) ?? null };
+}
+
 /**
  * Makes the worktree on the task's branch: from the tip of the session's branch, or, where an earlier worktree left work
  * on the task's branch that is not merged, from there. `sparse`: the only folders to be checked out.
  */
 export async function makePlace(
   shop: Shop,
-  of: { session: SessionId; task: TaskId; sessionTip: string; sparse?: readonly string[]; workers?: number },
+  of: { session: SessionId; task: TaskId; sparse?: readonly string[]; workers?: number } & Tips,
 ): Promise<Place> {
-  const { session, task, sessionTip, sparse } = of;
+  const { session, task, sessionTip, sparse, tip } = of;
   const shared: Ground = { ...groundOf(shop.commonDir), disarmed: shop.disarmed };
   const workTree = folderOf(shop, session, task);
   const branch = taskBranch(session, task);
   if (existsSync(workTree)) renameSync(workTree, await freeName(`${workTree}.left`)); // no git stands behind it
   await mkdir(dirname(workTree), { recursive: true });
-  const tip = await commitOf(shared, headOf(branch));
   const goesOn = tip !== null && !(await isMerged(shared, tip, sessionTip));
   const from = goesOn ? [workTree, branch] : ["-B", branch, workTree, sessionTip];
   // A worktree whose folder somebody removed is still registered.
