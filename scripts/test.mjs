@@ -2,7 +2,7 @@
 // COX_TEST_COUNTS may name a file for the same numbers as JSON. Readable for Node 18, see local-node.mjs.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync, chmodSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { localEnvironment, localNode, root } from "./local-node.mjs";
 
@@ -17,7 +17,7 @@ const child = spawn(
   localNode(),
   [
     "--test",
-    "--test-concurrency=2",
+    `--test-concurrency=${availableParallelism() + 1}`, // a daemon that waits needs no processor
     "--test-timeout=120000",
     `--test-reporter=${process.env.CI ? "dot" : "spec"}`,
     "--test-reporter-destination=stdout",

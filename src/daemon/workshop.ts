@@ -232,6 +232,9 @@ export class Workshop {
       failpoint("before-publish");
       if (await publish(place, candidate)) {
         failpoint("published");
+        const { run } = live;
+        const name = `${run.session} ${attemptName(run.id, run.attempt)}`;
+        this.workspace.log.say("info", `${name} is merged into ${sessionBranch(run.session)} (cox diff, cox land)`);
         return { tip, merged: candidate.commit, gates };
       }
     }

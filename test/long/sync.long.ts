@@ -21,6 +21,37 @@ import {
 import { labIn } from "../surfaces/lab.ts";
 
 describe("cox sync", () => {
+  test("starts nothing: a session that arrives is paused, and so is an active one that gets work", (t) => {
+    const { a, b } = machines(t);
+    session(a);
+    add(a, "Dangerous", { command: 'touch "$HOME/ran"' });
+    assert.equal(a.cox("switch", SHOP).exit, 0);
+    sync(a);
+    assert.deepEqual(sync(b)["sessions"], [SHOP]);
+    assert.match(b.read(`.workflow/${SHOP}/workflow-session.json`), /"status": "paused"/);
+    assert.equal(b.cox("start", "--once").exit, 0);
+    assert.deepEqual(titles(b), ["impl-1 Dangerous pending"]);
+    // Where it was active it still is.
+    sync(b);
+    sync(a);
+    assert.match(a.read(`.workflow/${SHOP}/workflow-session.json`), /"status": "active"/);
+
+    add(b, "More");
+    sync(b);
+    const told = a.cox("sync");
+    assert.match(told.out, /WFS-shop is paused: work for it arrived/);
+    assert.equal(a.has(`.workflow/.active-${SHOP}`), false);
+    assert.equal(a.cox("start", "--once").exit, 0);
+    assert.deepEqual(titles(a), ["impl-1 Dangerous pending", "impl-2 More pending"]);
+
+    assert.equal(a.cox("switch", SHOP).exit, 0);
+    add(b, "Trusted");
+    sync(b);
+    assert.deepEqual(sync(a, "--trust")["paused"], []);
+    assert.match(a.read(`.workflow/${SHOP}/workflow-session.json`), /"status": "active"/);
+    assertSound(a, b);
+  });
+
   test("of two tasks with one number: the later one gets another, and what waits for it follows", (t) => {
     const { a, b } = alike(t);
     add(a, "Of a");
