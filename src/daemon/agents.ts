@@ -248,6 +248,7 @@ export class Agents {
   async settled(): Promise<void> {
     while (this.finishing.size > 0) await Promise.all(this.finishing);
     await this.tidying.settled();
+    this.workshop.close();
     await this.leftovers.finish();
     this.wrappers.close();
   }

@@ -14,7 +14,8 @@ import { pathsOf } from "../model/task.ts";
 import { parseDuration } from "../model/time.ts";
 import { RUN } from "../store/paths.ts";
 import { commitWork, standingOf, workOf } from "../worktree/commit.ts";
-import { commitOf, disarm, git, groundOf, tryGit } from "../worktree/git.ts";
+import { commitOf, disarm, git, groundOf, runBy, tryGit } from "../worktree/git.ts";
+import { GitProcess } from "../worktree/git-process.ts";
 import { copyIncluded } from "../worktree/include.ts";
 import { dropEmptyBranch, removePlace } from "../worktree/leave.ts";
 import { candidateFor, checkedOutAt, leaveConflict, moveWorktree, publish } from "../worktree/merge.ts";
@@ -73,8 +74,16 @@ export class Workshop {
   /** One merge at a time into a session's branch. */
   private readonly queues = new Map<SessionId, Promise<unknown>>();
 
+  private readonly git = new GitProcess();
+
   constructor(workspace: Workspace) {
     this.workspace = workspace;
+    runBy(this.git.run);
+  }
+
+  /** When nothing more is to be done. */
+  close(): void {
+    this.git.close();
   }
 
   /** The worktree that an attempt works in: made, or as the attempt before has left it. */

@@ -75,8 +75,19 @@ export function groundOf(commonDir: string): Ground {
   return { gitDir: commonDir };
 }
 
+export type RunGit = (ground: Ground, args: readonly string[], input?: string | Buffer) => Promise<Outcome>;
+
 /** Runs git to its end; a failure is a value. What it prints is read as UTF-8. */
-export async function tryGit(ground: Ground, args: readonly string[], input?: string | Buffer): Promise<Outcome> {
+export const tryGit: RunGit = (ground, args, input) => run(ground, args, input);
+
+/** A daemon has a small process start git: it is large itself, and to start one copies its tables. */
+export function runBy(other: RunGit): void {
+  run = other;
+}
+
+let run: RunGit = runHere;
+
+export async function runHere(ground: Ground, args: readonly string[], input?: string | Buffer): Promise<Outcome> {
   const outcome: Outcome = { code: -1, stdout: "", stderr: "" };
   const { PATH, HOME, XDG_CONFIG_HOME } = process.env;
   const git = simpleGit({

@@ -1,5 +1,6 @@
 /** Away with a worktree, and never with work. */
-import { existsSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, rmdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { commitOf, moveRefs } from "./git.ts";
 import { exclusively, headOf, isMerged, sessionBranch, taskBranch, type Place } from "./place.ts";
@@ -14,19 +15,19 @@ export type Left = { removed: true; kept?: string } | { stays: string };
 export async function removePlace(place: Place, of: { why: string; at: Date; pristine?: boolean }): Promise<Left> {
   const rescued = of.pristine ? { safe: true } : await rescue(place, of);
   if ("cannot" in rescued) return { stays: rescued.cannot };
-  const trouble = await exclusively(async () => takeAway(place));
+  const trouble = await exclusively(() => takeAway(place));
   if (trouble !== undefined) return { stays: trouble };
   return "kept" in rescued ? { removed: true, kept: rescued.kept } : { removed: true };
 }
 
 /** As `git worktree remove --force` does, which says nothing and takes its time. */
-function takeAway({ ground }: Place): string | undefined {
+async function takeAway({ ground }: Place): Promise<string | undefined> {
   try {
-    rmSync(ground.workTree, { recursive: true, force: true, maxRetries: 2 });
+    await rm(ground.workTree, { recursive: true, force: true, maxRetries: 2 });
   } catch (error) {
     return (error as Error).message;
   }
-  rmSync(ground.gitDir, { recursive: true, force: true, maxRetries: 2 });
+  await rm(ground.gitDir, { recursive: true, force: true, maxRetries: 2 });
   try {
     const linked = dirname(ground.gitDir);
     if (existsSync(linked)) rmdirSync(linked);

@@ -111,6 +111,7 @@ export class Workshop {
   tidy = async () => {};
   tidyAll = async () => {};
   tidySession = async () => {};
+  close = () => {};
 }
 
 /** `src/daemon/vigil.ts`, without the looks between. */
