@@ -6,6 +6,7 @@ import { ConfigSchema } from "../src/config.ts";
 import { PatternsSchema } from "../src/model/pattern-schema.ts";
 import { SessionSchema } from "../src/model/session-schema.ts";
 import { TaskDropSchema, TaskSchema } from "../src/model/task-schema.ts";
+import { WorkflowSchema } from "../src/model/workflow-schema.ts";
 
 type Node = { properties?: Record<string, Node>; required?: unknown; additionalProperties?: boolean };
 
@@ -19,6 +20,7 @@ export function editorSchemas(): Record<string, unknown> {
     "session.schema.json": copy(SessionSchema),
     "task.schema.json": copy(TaskSchema),
     "task-drop.schema.json": copy(TaskDropSchema),
+    "workflow.schema.json": copy(WorkflowSchema),
   };
 }
 
@@ -36,7 +38,13 @@ export function validators(): string {
   });
   const config = structuredClone(ConfigSchema) as unknown as Node;
   loosen(config);
-  const schemas = { taskDrop: TaskDropSchema, session: SessionSchema, patterns: PatternsSchema, config };
+  const schemas = {
+    taskDrop: TaskDropSchema,
+    session: SessionSchema,
+    patterns: PatternsSchema,
+    config,
+    workflow: WorkflowSchema,
+  };
   const ids: Record<string, string> = {};
   for (const [name, schema] of Object.entries(schemas)) {
     ajv.addSchema({ ...(schema as object), $id: name });

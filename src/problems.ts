@@ -36,6 +36,12 @@ export const PROBLEMS = {
   "not-a-folder": "Something that is no folder where a folder of a session has to be.",
   "not-a-file": "Something that is not a regular file.",
   "untrusted-file": "A file that arrived by git and was not trusted yet.",
+  "not-yaml": "The file is not valid YAML.",
+  "unknown-key": "A key that does not exist.",
+  "duplicate-step": "A step's id, or the name of its result, is another's already.",
+  "unknown-name": "A name in braces that stands for nothing.",
+  "missing-variable": "A variable of a workflow that was given no value.",
+  "unknown-workflow": "A workflow that does not exist.",
   "no-command": "A command task without a command.",
 } as const;
 

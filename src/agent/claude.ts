@@ -92,13 +92,19 @@ function claudeArguments(request: AttemptRequest, program: ClaudeProgram): strin
   return args;
 }
 
-/** `--tools` takes names only: a rule such as `Bash(git log *)` among the tools also says what of it is allowed. */
-function toolsOf({ role }: AttemptRequest): { tools: string[]; allowed: string[] } {
-  const wanted = role.tools ?? DEFAULT_TOOLS;
+/**
+ * `--tools` takes names only: a rule such as `Bash(git log *)` among the tools also says what of it is allowed. A task's
+ * own are instead of its role's, and of what the role allows only what is among them.
+ */
+function toolsOf({ role, task }: AttemptRequest): { tools: string[]; allowed: string[] } {
+  const { tools: own } = task.execution;
+  const wanted = own ?? role.tools ?? DEFAULT_TOOLS;
+  const names = new Set(wanted.map((tool) => tool.replace(/\(.*$/s, "")));
   const isMcp = (tool: string) => tool.startsWith("mcp__");
   const tools = wanted.filter((tool) => !isMcp(tool)).map((tool) => tool.replace(/\(.*$/s, ""));
   const rules = wanted.filter((tool) => isMcp(tool) || tool.includes("("));
-  return { tools: [...new Set(tools)], allowed: [...new Set([...rules, ...(role.allowed_tools ?? [])])] };
+  const ofRole = (role.allowed_tools ?? []).filter((rule) => !own || names.has(rule.replace(/\(.*$/s, "")));
+  return { tools: [...new Set(tools)], allowed: [...new Set([...rules, ...ofRole])] };
 }
 
 /** `manual` is the newer name of `default`; every version takes `default`. */

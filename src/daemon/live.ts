@@ -16,9 +16,11 @@ import type { LastAttempt, Task } from "../model/task.ts";
 import { toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
+import { fillCommand } from "../workflow/fill.ts";
 import type { Place } from "../worktree/place.ts";
 import { dayOf } from "./capacity.ts";
 import { refusedPrompt } from "./prompts.ts";
+import { valuesFor } from "./step-values.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface Live {
@@ -57,14 +59,15 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
   const budget = budgetOf(workspace, run.session, task);
   const isRead = role.runner !== "command" || Boolean(task.execution.prompt_file);
   const prompt = isRead ? await readFile(promptFile, "utf8") : "";
-  const error = refusedPrompt(prompt);
+  const filled = await commandOf(workspace, live);
+  const error = refusedPrompt(prompt) ?? ("error" in filled ? filled.error : undefined);
   if (error) {
     const cannot = { ...NO_FACTS, outcome: "failure" as const, result: "", error };
     live.runner = { ...live.runner, launch: async () => ({ cannot }) };
   }
   return {
     session: run.session,
-    task,
+    task: "ok" in filled ? filled.ok : task,
     ...(budget === null ? {} : { budgetUsd: budget }),
     ...resumed(task.execution.last_attempt),
     attempt: run.attempt,
@@ -87,6 +90,17 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
     },
     userEnv: process.env,
   };
+}
+
+/** The task with the values in its command that its names stand for, where it is a workflow's step. */
+async function commandOf(workspace: Workspace, { run, task, role }: Live): Promise<{ ok: Task } | { error: Failure }> {
+  const { command, workflow } = task.execution;
+  if (!workflow || command === undefined || role.runner !== "command") return { ok: task };
+  const what = { session: run.session, task, text: command, kind: "run" as const, base: workspace.folder };
+  const filled = fillCommand(command, await valuesFor(workspace, what));
+  if ("ok" in filled) return { ok: { ...task, execution: { ...task.execution, command: filled.ok } } };
+  const hint = "Correct execution.command, then `cox retry`.";
+  return { error: { class: "invalid", message: `In the command of ${task.id} ${filled.missing}.`, hint } };
 }
 
 /** A task has one agent at a time, and the one before is gone with all it started: nobody else is in that conversation. */

@@ -1,5 +1,4 @@
 /** Gathers what a prompt is made of: the role, the task, the results of its dependencies. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { composePrompt, type PromptParts } from "../agent/prompt.ts";
 import type { ResponseFile } from "../model/attempt.ts";
@@ -13,6 +12,8 @@ import { instant } from "../model/time.ts";
 import type { Change } from "../model/transition.ts";
 import { readPromptFile } from "../store/escaping.ts";
 import { at, WORKSPACE } from "../store/paths.ts";
+import { fillPrompt } from "../workflow/fill.ts";
+import { readResponse, valuesFor, type Newest } from "./step-values.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** What is decided in the same moment and neither in the state nor on disk yet. */
@@ -41,6 +42,8 @@ export async function promptFor(
   const file = workspace.state.sessions.get(session)?.file ?? newSession(session, instant(0));
   const words =
     last?.run_id && last.outcome === "failure" ? await wordsOf(workspace, session, task.id, last, upcoming) : undefined;
+  const newest = newestOf(workspace, session, upcoming);
+  const base = baseFor(workspace, task, role);
   const parts: PromptParts = {
     ...(words === undefined ? {} : { lastWords: words }),
     continues: what.task.execution.last_attempt?.continued !== undefined,
@@ -48,14 +51,24 @@ export async function promptFor(
     attempt,
     session: file,
     role: role ?? { name: task.agent, description: "", runner: "human", prompt: "", origin: "" },
-    results: await resultsFor(workspace, { session, task, base: baseFor(workspace, task, role) }, upcoming),
+    results: await resultsFor(task, base, { session, newest }),
   };
   const name = task.execution.prompt_file;
   if (!name) return composePrompt(parts);
   const dropped = upcoming.texts.find(({ path }) => path === `${session}/${name}`);
   const { repository, folder } = workspace;
   const read = dropped ?? readPromptFile(name, { repository, workspace: folder, session });
-  if (typeof read !== "string") return composePrompt({ ...parts, text: read.content.toString("utf8") });
+  if (typeof read !== "string") {
+    const text = read.content.toString("utf8");
+    if (!task.execution.workflow) return composePrompt({ ...parts, text });
+    const values = await valuesFor(workspace, { session, task, text, kind: "prompt", base }, newest);
+    const filled = fillPrompt(text, values);
+    if ("missing" in filled) return `${NOT_ASKED}In the text of ${task.id} ${filled.missing}.\n`;
+    const { quoted } = filled.ok;
+    const told = new Set(quoted.flatMap(({ name, from }) => (name.includes(".") ? [] : from.task)));
+    const results = parts.results.filter(({ task: id }) => !told.has(id));
+    return composePrompt({ ...parts, text: filled.ok.text, values: quoted, results });
+  }
   const why =
     read === "outside"
       ? `The prompt file ${JSON.stringify(name)} leaves the repository.`
@@ -78,7 +91,7 @@ async function wordsOf(
 /** Why there was no prompt to make, from what {@link promptFor} made instead; undefined for a prompt. */
 export function refusedPrompt(prompt: string): Failure | undefined {
   if (!prompt.startsWith(NOT_ASKED)) return undefined;
-  const hint = "Put the file there or correct execution.prompt_file, then `cox retry`.";
+  const hint = "Correct the file that execution.prompt_file names, or what names it, then `cox retry`.";
   return { class: "invalid", message: prompt.slice(NOT_ASKED.length).trim(), hint };
 }
 
@@ -108,41 +121,39 @@ function baseFor({ folder, policy }: Workspace, task: Task, role: Role | undefin
   return role && isolationOf(task, role, policy) === "worktree" ? folder : WORKSPACE;
 }
 
+function newestOf({ folder, state }: Workspace, session: SessionId, { changes, responses, answers }: Upcoming): Newest {
+  return {
+    taskOf: (id) => {
+      const decided = changes.findLast(
+        (change) => (change.of === "task" || change.of === "task-edit") && isOf(change, session, id),
+      );
+      const now = decided?.of === "task" || decided?.of === "task-edit" ? decided.after : undefined;
+      return now ?? state.sessions.get(session)?.tasks.get(id);
+    },
+    responseOf: async ({ id, execution: { last_attempt: last } }) => {
+      if (!last) return undefined;
+      const name = attemptName(id, last.attempt);
+      const fresh = answers.get(`${session}/${name}`) ?? (last.run_id ? responses.get(last.run_id) : undefined);
+      return fresh ?? readResponse(join(folder, at.response(session, name)));
+    },
+  };
+}
+
 async function resultsFor(
-  workspace: Workspace,
-  { session, task, base }: { session: SessionId; task: Task; base: string },
-  { changes, responses, answers }: Upcoming,
+  task: Task,
+  base: string,
+  { session, newest }: { session: SessionId; newest: Newest },
 ): Promise<PromptParts["results"]> {
   const results: PromptParts["results"] = [];
   for (const id of [...task.relations.dependencies].sort(compareTaskIds)) {
-    const decided = changes.findLast(
-      (change) => (change.of === "task" || change.of === "task-edit") && isOf(change, session, id),
-    );
-    const now = decided?.of === "task" || decided?.of === "task-edit" ? decided.after : undefined;
-    const dependency = now ?? workspace.state.sessions.get(session)?.tasks.get(id);
+    const dependency = newest.taskOf(id);
     const last = dependency?.execution.last_attempt;
     if (!dependency || !last) continue;
-    const { attempt } = last;
-    const name = attemptName(id, attempt);
-    const path = at.response(session, name);
-    const fresh = answers.get(`${session}/${name}`) ?? (last.run_id ? responses.get(last.run_id) : undefined);
-    const response = fresh ?? (await readResponse(join(workspace.folder, path)));
+    const response = await newest.responseOf(dependency);
     if (!response) continue;
-    results.push({
-      task: id,
-      title: dependency.title,
-      attempt,
-      result: response.result ?? "",
-      file: `${base}/${path}`,
-    });
+    const { attempt } = last;
+    const file = `${base}/${at.response(session, attemptName(id, attempt))}`;
+    results.push({ task: id, title: dependency.title, attempt, result: response.result ?? "", file });
   }
   return results;
-}
-
-async function readResponse(path: string): Promise<ResponseFile | undefined> {
-  try {
-    return JSON.parse(await readFile(path, "utf8")) as ResponseFile;
-  } catch {
-    return undefined;
-  }
 }

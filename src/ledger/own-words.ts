@@ -16,7 +16,8 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "progress completed_phases current_tasks created_at updated_at task session result structured permission_denials tool_name " +
     "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
     "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
-    "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output"
+    "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
+    "tools workflow name run step vars"
   ).split(" "),
 );
 

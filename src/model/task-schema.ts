@@ -161,6 +161,26 @@ const execution = Type.Object(
         description: "Names of environment variables to pass to the agent.",
       }),
     ),
+    tools: optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        description: "Tools of the agent, as Claude Code names them, instead of its role's.",
+      }),
+    ),
+    workflow: optional(
+      Type.Object(
+        {
+          name: Type.String({ description: "What the workflow is called." }),
+          run: Type.String({ description: "Which run of it: workflows/<run>.yaml is the workflow as it was." }),
+          step: optional(
+            Type.String({ description: "The step that this task is; absent in the task of the run itself." }),
+          ),
+          vars: optional(
+            Type.Record(Type.String(), Type.Unknown(), { description: "What the run was given; in its own task." }),
+          ),
+        },
+        { description: "The run of a workflow that this task is part of. Names in its text stand for values." },
+      ),
+    ),
     attempts: Type.Integer({ minimum: 0, default: 0, description: "Attempts made. Set by Coxswain." }),
     last_attempt: Type.Union([lastAttempt, Type.Null()], { default: null }),
     spent: optional(

@@ -4,10 +4,11 @@ import type { WrittenConfig } from "../config.ts";
 import type { PatternsFile } from "../model/pattern.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { TaskDrop } from "../model/task.ts";
+import type { WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
-import { closest } from "./closest.ts";
+import { closest } from "../model/closest.ts";
 import { SCHEMAS } from "./schemas.js";
-import { config, patterns, session, taskDrop } from "./validators.js";
+import { config, patterns, session, taskDrop, workflow } from "./validators.js";
 
 /** Unknown keys of a task are kept; only those that are probably misspelt, or belong elsewhere, are problems. */
 export function checkTaskDrop(value: unknown): { ok: TaskDrop } | { problems: Problem[] } {
@@ -27,6 +28,11 @@ export function checkConfig(value: unknown): { ok: WrittenConfig } | { problems:
   return check<WrittenConfig>(config, value, unknownKeys(value, SCHEMAS["config.schema.json"], ""));
 }
 
+/** Unknown keys are refused: only the form is checked, see `workflow/check.ts` for what its steps say. */
+export function checkWorkflow(value: unknown): { ok: WorkflowFile } | { problems: Problem[] } {
+  return check<WorkflowFile>(workflow, value, []);
+}
+
 function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): { ok: T } | { problems: Problem[] } {
   const problems = validate(value) ? [] : inWords(validate.errors ?? []);
   problems.push(...more);
@@ -37,16 +43,22 @@ function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): 
 function inWords(errors: ErrorObject[]): Problem[] {
   const byPlace = new Map<string, Problem>();
   for (const error of withoutNullBranches(errors)) {
-    const pointer =
-      error.keyword === "required"
-        ? `${error.instancePath}/${String(error.params["missingProperty"])}`
-        : error.instancePath;
+    const pointer = pointerOf(error);
     if (!byPlace.has(pointer)) byPlace.set(pointer, inWord(error, pointer));
   }
   return [...byPlace.values()];
 }
 
-/** Of something that may also be null, what is wrong with it is of use, not that it is not null. */
+/** Where the field is that is missing, or the key that there is not. */
+function pointerOf({ keyword, instancePath, params }: ErrorObject): string {
+  if (keyword === "required") return `${instancePath}/${String(params["missingProperty"])}`;
+  if (keyword !== "additionalProperties") return instancePath;
+  return `${instancePath}/${escaped(String(params["additionalProperty"]))}`;
+}
+
+const escaped = (key: string) => key.replaceAll("~", "~0").replaceAll("/", "~1");
+
+/** Of something that may also be null, or a plain value, what is wrong with it is of use, not that it is no other kind. */
 function withoutNullBranches(errors: ErrorObject[]): ErrorObject[] {
   const useless = new Set<ErrorObject>();
   for (const union of errors.filter(({ keyword }) => keyword === "anyOf")) {
@@ -56,6 +68,10 @@ function withoutNullBranches(errors: ErrorObject[]): ErrorObject[] {
     );
     const nulls = inside.filter(({ keyword, params }) => keyword === "type" && params["type"] === "null");
     if (inside.length > nulls.length) for (const error of [union, ...nulls]) useless.add(error);
+    const kinds = inside.filter((error) => error.keyword === "type" && error.instancePath === union.instancePath);
+    const within = (error: ErrorObject) =>
+      error.instancePath !== union.instancePath || ["additionalProperties", "required"].includes(error.keyword);
+    if (inside.some(within)) for (const error of kinds) useless.add(error);
   }
   return errors.filter((error) => !useless.has(error));
 }
@@ -68,6 +84,8 @@ function inWord(error: ErrorObject, pointer: string): Problem {
   switch (error.keyword) {
     case "required":
       return problem("missing-field", `${field} is missing.`, { pointer: error.instancePath, hint: hintFor(field) });
+    case "additionalProperties":
+      return unknownKey(error, pointer, field);
     case "enum": {
       const allowed = params["allowedValues"] as string[];
       const near = typeof error.data === "string" ? closest(error.data, allowed) : undefined;
@@ -84,6 +102,7 @@ function inWord(error: ErrorObject, pointer: string): Problem {
     case "pattern":
       return patternProblem(error, pointer, field);
     case "minLength":
+    case "minItems":
       return problem("wrong-value", `${field} is empty.`, { pointer });
     case "maxLength":
       return problem("wrong-value", `${field} has more than ${String(params["limit"])} characters.`, {
@@ -93,6 +112,34 @@ function inWord(error: ErrorObject, pointer: string): Problem {
     default:
       return problem("wrong-value", `${field} ${error.message ?? "is wrong"}.`, { pointer });
   }
+}
+
+/** Words that others use for the same. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  agent: "role",
+  command: "run",
+  shell: "run",
+  script: "run",
+  ask: "human",
+  question: "human",
+  depends_on: "needs",
+  dependencies: "needs",
+  output: "output_variable",
+  variables: "vars",
+  inputs: "vars",
+  environment: "env",
+};
+
+function unknownKey(error: ErrorObject, pointer: string, field: string): Problem {
+  const key = String(error.params["additionalProperty"]);
+  const known = Object.keys((error.parentSchema as SchemaNode | undefined)?.properties ?? {});
+  const synonym = Object.hasOwn(SYNONYMS, key) ? SYNONYMS[key] : undefined;
+  const near = synonym !== undefined && known.includes(synonym) ? synonym : closest(key, known);
+  const hint =
+    near === undefined
+      ? `There are ${known.filter((name) => name !== "$schema").join(", ")}.`
+      : `Did you mean ${near}?`;
+  return problem("unknown-key", `There is no key ${field}.`, { pointer, hint });
 }
 
 function patternProblem(error: ErrorObject, pointer: string, field: string): Problem {
@@ -171,6 +218,7 @@ const MISPLACED: { [P in Part]: KeysOf<P> } = {
     "when",
     "continue_on_error",
     "env",
+    "tools",
   ],
 };
 const BELONGS = new Map<string, string>(
@@ -196,7 +244,7 @@ function unknownIn(
   if (!properties || typeof value !== "object" || value === null || Array.isArray(value)) return [];
   const known = Object.keys(properties);
   return Object.entries(value).flatMap(([key, inner]) => {
-    const pointer = `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const pointer = `${path}/${escaped(key)}`;
     const property = Object.hasOwn(properties, key) ? properties[key] : undefined;
     if (property) return unknownIn(inner, property, pointer, tell);
     const free = known.filter((name) => !Object.hasOwn(value, name));

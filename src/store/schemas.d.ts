@@ -1,5 +1,10 @@
 /** File name → JSON Schema, as editors need it. */
 export const SCHEMAS: Record<
-  "config.schema.json" | "patterns.schema.json" | "session.schema.json" | "task.schema.json" | "task-drop.schema.json",
+  | "config.schema.json"
+  | "patterns.schema.json"
+  | "session.schema.json"
+  | "task.schema.json"
+  | "task-drop.schema.json"
+  | "workflow.schema.json",
   object
 >;

@@ -1073,6 +1073,43 @@ export const SCHEMAS = {
             },
             "description": "Names of environment variables to pass to the agent."
           },
+          "tools": {
+            "type": "array",
+            "items": {
+              "type": "string",
+              "minLength": 1
+            },
+            "description": "Tools of the agent, as Claude Code names them, instead of its role's."
+          },
+          "workflow": {
+            "type": "object",
+            "required": [
+              "name",
+              "run"
+            ],
+            "properties": {
+              "name": {
+                "type": "string",
+                "description": "What the workflow is called."
+              },
+              "run": {
+                "type": "string",
+                "description": "Which run of it: workflows/<run>.yaml is the workflow as it was."
+              },
+              "step": {
+                "type": "string",
+                "description": "The step that this task is; absent in the task of the run itself."
+              },
+              "vars": {
+                "type": "object",
+                "patternProperties": {
+                  "^.*$": {}
+                },
+                "description": "What the run was given; in its own task."
+              }
+            },
+            "description": "The run of a workflow that this task is part of. Names in its text stand for values."
+          },
           "attempts": {
             "type": "integer",
             "minimum": 0,
@@ -1780,6 +1817,43 @@ export const SCHEMAS = {
             },
             "description": "Names of environment variables to pass to the agent."
           },
+          "tools": {
+            "type": "array",
+            "items": {
+              "type": "string",
+              "minLength": 1
+            },
+            "description": "Tools of the agent, as Claude Code names them, instead of its role's."
+          },
+          "workflow": {
+            "type": "object",
+            "required": [
+              "name",
+              "run"
+            ],
+            "properties": {
+              "name": {
+                "type": "string",
+                "description": "What the workflow is called."
+              },
+              "run": {
+                "type": "string",
+                "description": "Which run of it: workflows/<run>.yaml is the workflow as it was."
+              },
+              "step": {
+                "type": "string",
+                "description": "The step that this task is; absent in the task of the run itself."
+              },
+              "vars": {
+                "type": "object",
+                "patternProperties": {
+                  "^.*$": {}
+                },
+                "description": "What the run was given; in its own task."
+              }
+            },
+            "description": "The run of a workflow that this task is part of. Names in its text stand for values."
+          },
           "attempts": {
             "type": "integer",
             "minimum": 0,
@@ -2235,5 +2309,348 @@ export const SCHEMAS = {
     "$id": "task-drop.schema.json",
     "title": "Coxswain task drop",
     "description": "What may be dropped into .workflow/inbox/ or a session's .task/."
+  },
+  "workflow.schema.json": {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "required": [
+      "name",
+      "steps"
+    ],
+    "properties": {
+      "$schema": {
+        "type": "string"
+      },
+      "name": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 200,
+        "description": "What the workflow is called."
+      },
+      "description": {
+        "type": "string",
+        "description": "What it is for."
+      },
+      "vars": {
+        "type": "object",
+        "patternProperties": {
+          "^.*$": {
+            "anyOf": [
+              {
+                "type": "object",
+                "properties": {
+                  "type": {
+                    "type": "string",
+                    "enum": [
+                      "string",
+                      "number",
+                      "integer",
+                      "boolean",
+                      "list",
+                      "object"
+                    ],
+                    "description": "What it holds; string where nothing is said and the default does not tell."
+                  },
+                  "default": {
+                    "description": "Its value where the run gives none."
+                  },
+                  "description": {
+                    "type": "string",
+                    "description": "What it is for."
+                  },
+                  "required": {
+                    "type": "boolean",
+                    "description": "A run must give it. So it is anyway without a default."
+                  },
+                  "enum": {
+                    "type": "array",
+                    "items": {
+                      "anyOf": [
+                        {
+                          "type": "string"
+                        },
+                        {
+                          "type": "number"
+                        },
+                        {
+                          "type": "boolean"
+                        }
+                      ]
+                    },
+                    "minItems": 1,
+                    "description": "The values that it can have."
+                  }
+                },
+                "additionalProperties": false
+              },
+              {
+                "anyOf": [
+                  {
+                    "type": "string"
+                  },
+                  {
+                    "type": "number"
+                  },
+                  {
+                    "type": "boolean"
+                  }
+                ]
+              }
+            ]
+          }
+        },
+        "description": "What a run can be given, as {name} in its steps. A plain value is a default."
+      },
+      "defaults": {
+        "type": "object",
+        "properties": {
+          "role": {
+            "type": "string",
+            "minLength": 1,
+            "description": "The role of a prompt's agent; code-developer where nothing is said."
+          },
+          "tools": {
+            "type": "array",
+            "items": {
+              "type": "string",
+              "minLength": 1
+            },
+            "description": "Tools of the agent, instead of its role's: Claude Code's names, or read_file, write_file, edit_file, execute_bash, execute_python, search, web."
+          },
+          "model": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Model of the agent."
+          },
+          "effort": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Reasoning effort, as Claude Code names it."
+          },
+          "timeout": {
+            "type": "string",
+            "pattern": "^(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h|d))+$",
+            "description": "Wall-clock limit of one attempt, such as 30m."
+          },
+          "max_attempts": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "description": "Attempts in all before it is given up."
+          },
+          "budget_usd": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "description": "Most that it may cost, in US dollars."
+          },
+          "max_turns": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Most turns of one attempt."
+          },
+          "priority": {
+            "type": "number",
+            "description": "Higher starts first; default 0."
+          },
+          "verify": {
+            "type": "array",
+            "items": {
+              "type": "string",
+              "minLength": 1
+            },
+            "description": "Shell commands that must succeed before it is done."
+          },
+          "approve": {
+            "type": "string",
+            "enum": [
+              "before",
+              "after"
+            ],
+            "description": "Wait for a person before the start, or after the work."
+          },
+          "isolation": {
+            "type": "string",
+            "enum": [
+              "worktree",
+              "none"
+            ],
+            "description": "Where it works."
+          },
+          "env": {
+            "type": "array",
+            "items": {
+              "type": "string",
+              "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"
+            },
+            "description": "Names of environment variables that it gets, and that {env.NAME} may name."
+          },
+          "continue_on_error": {
+            "type": "boolean",
+            "description": "What needs it starts even if it fails."
+          }
+        },
+        "additionalProperties": false,
+        "description": "What holds for every step that says nothing else."
+      },
+      "steps": {
+        "type": "array",
+        "items": {
+          "type": "object",
+          "properties": {
+            "id": {
+              "type": "string",
+              "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+              "description": "How other steps name it; else made from its name."
+            },
+            "name": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 200,
+              "description": "What it does, in a sentence."
+            },
+            "prompt": {
+              "type": "string",
+              "minLength": 1,
+              "description": "What an agent is asked."
+            },
+            "run": {
+              "type": "string",
+              "minLength": 1,
+              "description": "A shell command. What it prints is its result; values stand in it quoted."
+            },
+            "human": {
+              "type": "string",
+              "minLength": 1,
+              "description": "A question to a person, whose answer is the result."
+            },
+            "needs": {
+              "type": "array",
+              "items": {
+                "type": "string"
+              },
+              "description": "Steps that come first: their ids. Else the step before; [] for none."
+            },
+            "role": {
+              "type": "string",
+              "minLength": 1,
+              "description": "The role of a prompt's agent; code-developer where nothing is said."
+            },
+            "tools": {
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1
+              },
+              "description": "Tools of the agent, instead of its role's: Claude Code's names, or read_file, write_file, edit_file, execute_bash, execute_python, search, web."
+            },
+            "model": {
+              "type": "string",
+              "minLength": 1,
+              "description": "Model of the agent."
+            },
+            "effort": {
+              "type": "string",
+              "minLength": 1,
+              "description": "Reasoning effort, as Claude Code names it."
+            },
+            "timeout": {
+              "type": "string",
+              "pattern": "^(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h|d))+$",
+              "description": "Wall-clock limit of one attempt, such as 30m."
+            },
+            "max_attempts": {
+              "type": "integer",
+              "minimum": 1,
+              "maximum": 100,
+              "description": "Attempts in all before it is given up."
+            },
+            "budget_usd": {
+              "type": "number",
+              "exclusiveMinimum": 0,
+              "description": "Most that it may cost, in US dollars."
+            },
+            "max_turns": {
+              "type": "integer",
+              "minimum": 1,
+              "description": "Most turns of one attempt."
+            },
+            "priority": {
+              "type": "number",
+              "description": "Higher starts first; default 0."
+            },
+            "verify": {
+              "type": "array",
+              "items": {
+                "type": "string",
+                "minLength": 1
+              },
+              "description": "Shell commands that must succeed before it is done."
+            },
+            "approve": {
+              "type": "string",
+              "enum": [
+                "before",
+                "after"
+              ],
+              "description": "Wait for a person before the start, or after the work."
+            },
+            "isolation": {
+              "type": "string",
+              "enum": [
+                "worktree",
+                "none"
+              ],
+              "description": "Where it works."
+            },
+            "env": {
+              "type": "array",
+              "items": {
+                "type": "string",
+                "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"
+              },
+              "description": "Names of environment variables that it gets, and that {env.NAME} may name."
+            },
+            "continue_on_error": {
+              "type": "boolean",
+              "description": "What needs it starts even if it fails."
+            },
+            "paths": {
+              "anyOf": [
+                {
+                  "type": "string"
+                },
+                {
+                  "type": "array",
+                  "items": {
+                    "type": "string"
+                  }
+                }
+              ],
+              "description": "Files and folders that it works on, relative to the repository's root."
+            },
+            "output_variable": {
+              "type": "string",
+              "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+              "description": "Name under which later steps use its result."
+            },
+            "output_schema": {
+              "type": "object",
+              "patternProperties": {
+                "^.*$": {}
+              },
+              "description": "JSON Schema that a structured answer must satisfy."
+            }
+          },
+          "additionalProperties": false
+        },
+        "minItems": 1,
+        "maxItems": 1000,
+        "description": "What is done, in this order."
+      }
+    },
+    "additionalProperties": false,
+    "$id": "workflow.schema.json",
+    "title": "Coxswain workflow",
+    "description": "A workflow: .workflow/workflows/<name>.yaml."
   }
 };

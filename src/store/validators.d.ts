@@ -4,3 +4,4 @@ export const taskDrop: ValidateFunction;
 export const session: ValidateFunction;
 export const patterns: ValidateFunction;
 export const config: ValidateFunction;
+export const workflow: ValidateFunction;

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { closest } from "../../src/store/closest.ts";
+import { closest } from "../../src/model/closest.ts";
 import { defaults, readConfig, settings } from "../../src/store/config-file.ts";
 
 type Environment = Record<string, string>;

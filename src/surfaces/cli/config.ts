@@ -1,5 +1,5 @@
 /** `cox config`: the settings as they are in force, one of them, or what they mean. */
-import { closest } from "../../store/closest.ts";
+import { closest } from "../../model/closest.ts";
 import { at } from "../../store/paths.ts";
 import { done, refused, type Command, type Outcome } from "./command.ts";
 import { table } from "./text.ts";

@@ -2,7 +2,7 @@
 import { isSessionId, isTaskId, type SessionId, type TaskId } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
 import { at } from "../../store/paths.ts";
-import { closest } from "../../store/closest.ts";
+import { closest } from "../../model/closest.ts";
 import type { Trouble } from "./command.ts";
 import type { Workspace } from "./context.ts";
 import { readSessions } from "./sessions-on-disk.ts";

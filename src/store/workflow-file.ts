@@ -1,0 +1,145 @@
+/** A workflow's file: read, and checked as a whole; every problem with line and column. */
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from "yaml";
+import type { WorkflowFile } from "../model/workflow.ts";
+import { problem, type Problem } from "../problems.ts";
+import { findingsIn, type Finding } from "../workflow/check.ts";
+import { checkWorkflow } from "./check.ts";
+
+const MAX_WORKFLOW_BYTES = 256 * 1024;
+const MAX_DEPTH = 32;
+const MAX_KEYS = 1000;
+const MOST_TOLD = 100;
+const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
+
+export type ReadWorkflow = { ok: WorkflowFile } | { problems: Problem[] };
+
+/** `roles`: those that there are, where they are known. */
+export function readWorkflow(text: string, roles?: Iterable<string>): ReadWorkflow {
+  if (Buffer.byteLength(text) > MAX_WORKFLOW_BYTES)
+    return {
+      problems: [problem("too-large", "The workflow has more than 256 kB.", { hint: "Put long texts into files." })],
+    };
+  const source = text.replace(/^\ufeff/, "");
+  const lines = new LineCounter();
+  // The library's own check for duplicate keys is quadratic: keys are compared below.
+  const document = parse(source, lines);
+  if ("problems" in document) return document;
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  if (document.errors.length > 0)
+    return {
+      problems: document.errors
+        .slice(0, MOST_TOLD)
+        .map((error) =>
+          problem("not-yaml", firstLine(error.message), { ...place(error.pos[0]), hint: "Mend the YAML there." }),
+        ),
+    };
+  const built = builtWrong(document, place);
+  if (built.length > 0) return { problems: built.slice(0, MOST_TOLD) };
+  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  const checked = checkWorkflow(value ?? {});
+  const findings: Finding[] =
+    "problems" in checked
+      ? checked.problems.map((found) => ({ problem: found, path: pathOf(found.pointer) }))
+      : findingsIn(checked.ok, roles);
+  const told = findings
+    .slice(0, MOST_TOLD)
+    .map((found) => ({ ...found.problem, ...at(document, found, source, place) }));
+  if (told.length > 0) return { problems: told };
+  return checked as { ok: WorkflowFile };
+}
+
+function parse(source: string, lines: LineCounter): Document | { problems: Problem[] } {
+  try {
+    return parseDocument(source, { lineCounter: lines, uniqueKeys: false, version: "1.2", schema: "core" });
+  } catch (error) {
+    return { problems: [problem("not-yaml", firstLine((error as Error).message), { line: 1, column: 1 })] };
+  }
+}
+
+type Place = (offset: number) => { line: number; column: number };
+
+/** Keys twice, keys that programs misread, aliases, and what is too deep or too wide. */
+function builtWrong(document: Document, place: Place): Problem[] {
+  const problems: Problem[] = [];
+  const where = (node: unknown) => {
+    const start = (node as Node | null)?.range?.[0];
+    return start === undefined ? {} : place(start);
+  };
+  visit(document, (_key, node, path) => {
+    if (path.length > MAX_DEPTH && path.filter((outer) => isMap(outer) || isSeq(outer)).length > MAX_DEPTH) {
+      problems.push(
+        problem("too-deep", `The file nests deeper than ${MAX_DEPTH} levels.`, {
+          ...where(node),
+          hint: "Make it flatter.",
+        }),
+      );
+      return visit.BREAK;
+    }
+    if (isAlias(node))
+      problems.push(
+        problem("wrong-value", "Aliases (*name) are not used in workflows.", {
+          ...where(node),
+          hint: "Write the value out, or put it under defaults.",
+        }),
+      );
+    if (!isMap(node)) return undefined;
+    if (node.items.length > MAX_KEYS)
+      problems.push(
+        problem("too-large", `An object has more than ${MAX_KEYS} keys.`, { ...where(node), hint: "Use a list." }),
+      );
+    const seen = new Set<string>();
+    for (const { key } of node.items) {
+      const name = isScalar(key) ? String(key.value) : "";
+      if (!isScalar(key) || FORBIDDEN.has(name))
+        problems.push(
+          problem("forbidden-key", `The key ${name || "there"} cannot be used.`, { ...where(key), hint: "Rename it." }),
+        );
+      else if (seen.has(name))
+        problems.push(
+          problem("duplicate-key", `The key ${name} is there twice.`, { ...where(key), hint: "Remove one of them." }),
+        );
+      seen.add(name);
+    }
+    return undefined;
+  });
+  return problems;
+}
+
+/** Where in the file it is: a value, what of it is meant, a key that is unknown, else what it is missing from. */
+function at(
+  document: Document,
+  { problem: found, path, text }: Finding,
+  source: string,
+  place: Place,
+): Partial<Problem> {
+  let node: unknown = document.contents;
+  let start = (node as Node | null)?.range?.[0] ?? 0;
+  for (const [depth, key] of path.entries()) {
+    if (isSeq(node)) node = node.items[Number(key)];
+    else if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
+      if (!pair) break;
+      const last = depth === path.length - 1;
+      node = last && KEYS_MEANT.has(found.code) ? pair.key : (pair.value ?? pair.key);
+    } else break;
+    start = (node as Node | null)?.range?.[0] ?? start;
+  }
+  const [from = start, to = start] = (node as Node | null)?.range ?? [];
+  const inside = text === undefined ? -1 : source.slice(from, to).indexOf(`{${text}}`);
+  return place(inside === -1 ? start : from + inside);
+}
+
+const KEYS_MEANT = new Set<Problem["code"]>(["unknown-key"]);
+
+function pathOf(pointer = ""): (string | number)[] {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** The place comes with the problem. */
+const firstLine = (text: string) => (text.split("\n")[0] ?? text).replace(/ at line \d+, column \d+:?$/, ".");
