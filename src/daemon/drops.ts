@@ -3,13 +3,17 @@ import { join } from "node:path";
 import type { Drop } from "../machine/intake.ts";
 import { isTaskId } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
+import type { Vars } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
 import { checkTaskDrop } from "../store/check.ts";
 import { locate, parseJson } from "../store/json-file.ts";
 import { escaping, promptFileIs } from "../store/escaping.ts";
-import { isTextDrop, WORKSPACE } from "../store/paths.ts";
+import { isTextDrop, isWorkflowDrop, WORKSPACE } from "../store/paths.ts";
 
-export type ReadDrop = { ok: Drop; text?: string } | { problems: Problem[]; unfinished: boolean };
+export type ReadDrop = { ok: Drop; text?: string } | { run: RunRequest } | { problems: Problem[]; unfinished: boolean };
+
+/** A run of a workflow that is asked for: by its name in `workflows/`, or with its text. `isFile`: the text is the file's own. */
+export type RunRequest = { vars: Vars } & ({ workflow: string } | { text: string; isFile: boolean });
 
 const MOST_OF_A_TITLE = 200;
 
@@ -28,8 +32,17 @@ export function readDrop(file: { path: string; content: Buffer; hash: string }, 
       };
     return { ok: { ...known, drop: { title }, idByName: null, escaping: [] }, text: text.ok };
   }
+  if (isWorkflowDrop(name)) {
+    const text = textOf(file.content);
+    return "problems" in text ? text : { run: { text: text.ok, vars: {}, isFile: true } };
+  }
   const parsed = parseJson(file.content);
   if ("problems" in parsed) return parsed;
+  if (isRunRequest(parsed.ok)) {
+    const request = runRequest(parsed.ok);
+    if ("run" in request) return request;
+    return { problems: locate(parsed.text, request.problems), unfinished: false };
+  }
   const checked = checkTaskDrop(parsed.ok);
   if ("problems" in checked) return { problems: locate(parsed.text, checked.problems), unfinished: false };
   const base = name.slice(0, -".json".length);
@@ -38,6 +51,40 @@ export function readDrop(file: { path: string; content: Buffer; hash: string }, 
   const workspace = join(repository, WORKSPACE);
   const promptFile = (name: string, session: string) => promptFileIs(name, { repository, workspace, session });
   return { ok: { ...named, escaping: escaping(drop.paths ?? "", repository), promptFile } };
+}
+
+/** `{"workflow": "name", "vars": {…}}`; a task is what has a title. */
+function isRunRequest(value: Record<string, unknown>): boolean {
+  return value["title"] === undefined && (value["workflow"] !== undefined || value["text"] !== undefined);
+}
+
+function runRequest(value: Record<string, unknown>): { run: RunRequest } | { problems: Problem[] } {
+  const { workflow, text, vars = {} } = value;
+  const problems: Problem[] = [];
+  if (text === undefined && (typeof workflow !== "string" || !/^\w[\w-]{0,99}$/.test(workflow)))
+    problems.push(
+      problem("wrong-value", "workflow must be the name of a workflow.", {
+        pointer: "/workflow",
+        hint: "That of its file in .workflow/workflows/, without .yaml.",
+      }),
+    );
+  if (text !== undefined && typeof text !== "string")
+    problems.push(problem("wrong-value", "text must be the text of a workflow.", { pointer: "/text" }));
+  if (typeof vars !== "object" || vars === null || Array.isArray(vars))
+    problems.push(
+      problem("wrong-value", "vars must be an object.", { pointer: "/vars", hint: 'Such as {"file": "a.csv"}.' }),
+    );
+  const keys = Object.keys(value).filter((key) => !["workflow", "text", "vars", "$schema"].includes(key));
+  for (const key of keys)
+    problems.push(
+      problem("unknown-key", `A run of a workflow has no key ${key}.`, {
+        pointer: `/${key}`,
+        hint: "It has workflow and vars. A task has a title.",
+      }),
+    );
+  if (problems.length > 0) return { problems };
+  if (typeof text === "string") return { run: { text, vars: vars as Vars, isFile: false } };
+  return { run: { workflow: String(workflow), vars: vars as Vars } };
 }
 
 function textOf(content: Buffer): { ok: string } | { problems: Problem[]; unfinished: boolean } {

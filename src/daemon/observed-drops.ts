@@ -8,6 +8,7 @@ import { readDrop } from "./drops.ts";
 import { TEXT_SETTLE_MS, type FoundFile, type Look } from "./observation.ts";
 import { announced, foundFolder, topOf } from "./observed-folders.ts";
 import { isPromptOf, withPromptFile } from "./observed-prompts.ts";
+import { ObservedWorkflows } from "./observed-workflows.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
 interface PendingDrop {
@@ -25,20 +26,23 @@ export class ObservedDrops {
   private readonly workspace: Workspace;
   /** Drops whose own form is right, but that the graph, the inbox or their age keeps waiting. By path. */
   private readonly waiting = new Map<string, PendingDrop>();
+  private readonly workflows: ObservedWorkflows;
   /** More is due than was taken in at once. */
   private more = false;
 
   constructor(workspace: Workspace) {
     this.workspace = workspace;
+    this.workflows = new ObservedWorkflows(workspace);
   }
 
   /** Whether a text waits to have stayed as it is for long enough, or some wait for their turn. */
   get restless(): boolean {
-    return this.more || [...this.waiting.keys()].some(isTextDrop);
+    return this.more || this.workflows.restless || [...this.waiting.keys()].some(isTextDrop);
   }
 
   forget(path: string): void {
     this.waiting.delete(path);
+    this.workflows.forget(path);
   }
 
   /** `session`: null for the inbox. */
@@ -46,6 +50,11 @@ export class ObservedDrops {
     const { held, repository } = this.workspace;
     const { path, hash, content } = found;
     const read = readDrop(found, repository);
+    if ("run" in read) {
+      this.waiting.delete(path);
+      return this.workflows.found(session, found, { request: read.run, now });
+    }
+    this.workflows.forget(path);
     if ("problems" in read) {
       this.waiting.delete(path);
       return held.hold(path, { hash, ...read }, now);
@@ -59,6 +68,7 @@ export class ObservedDrops {
   async takeIn(look: Look): Promise<void> {
     this.more = false;
     for (const [session, drops] of await this.dueBySession(look)) await this.takeInto(session, drops, look);
+    await this.workflows.takeIn(look, () => inboxSession(this.workspace, look));
   }
 
   private async dueBySession(look: Look): Promise<Map<SessionId, PendingDrop[]>> {

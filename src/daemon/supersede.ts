@@ -52,6 +52,13 @@ export function displaced(
     out.drops.push(source.file);
     if (prompt) out.prompts.push(`${session}/${prompt}`);
   }
+  // A run of a workflow is taken in as a whole or not at all.
+  for (const { session, task } of foundIn(before)) {
+    const { source, prompt_file: prompt, workflow } = task.execution;
+    if (!workflow || !source || !out.drops.includes(source.file)) continue;
+    out.tasks.add(taskKey(session, task.id));
+    out.prompts.push(at.runWorkflow(session, workflow.run), ...(prompt ? [`${session}/${prompt}`] : []));
+  }
   return out;
 }
 

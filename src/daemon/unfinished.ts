@@ -51,6 +51,12 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
     const task = writtenTask(file.content);
     const source = task?.execution.source;
     if (!task || !source) continue;
+    if (task.execution.workflow && isThere(workspace, source)) {
+      // Of a run's tasks some may be missing: all of them are made again, from what was dropped.
+      await rm(join(workspace.folder, file.path), { force: true });
+      done.add(file.path);
+      continue;
+    }
     // Its text is no drop of its own; it goes on record when the task is there.
     if (task.execution.prompt_file) done.add(`${file.place.session}/${task.execution.prompt_file}`);
     if (source.file !== file.path && (await finishFiling(workspace, file.place.session, task))) done.add(source.file);
@@ -88,12 +94,9 @@ async function mark(workspace: Workspace, session: SessionId, file: { path: stri
 
 /** Removes the drop, its text put in its place first; whether it was the one that the task was made from. */
 async function finishFiling({ folder }: Workspace, session: SessionId, task: Task): Promise<boolean> {
-  const source = task.execution.source;
-  const place = source && placeOf(source.file);
-  if (!source || (place?.kind !== "inbox" && place?.kind !== "task")) return false;
-  const drop = readRegular(join(folder, source.file));
-  if (!drop || sha256(drop.content) !== source.sha256) return false;
-  const { prompt_file: prompt } = task.execution;
+  const { source, prompt_file: prompt } = task.execution;
+  const drop = source && isThere({ folder }, source);
+  if (!source || !drop) return false;
   if (isTextDrop(source.file)) {
     if (!prompt?.startsWith("prompts/") || placeOf(`${session}/${prompt}`).kind !== "prompt-drop") return false;
     if (!readRegular(join(folder, session, prompt))) {
@@ -102,6 +105,17 @@ async function finishFiling({ folder }: Workspace, session: SessionId, task: Tas
   }
   await rm(join(folder, source.file), { force: true });
   return true;
+}
+
+/** The drop as the task was made from it. */
+function isThere(
+  { folder }: Pick<Workspace, "folder">,
+  source: { file: string; sha256: string },
+): { content: Buffer } | undefined {
+  const drop = ["inbox", "task"].includes(placeOf(source.file).kind)
+    ? readRegular(join(folder, source.file))
+    : undefined;
+  return drop && sha256(drop.content) === source.sha256 ? drop : undefined;
 }
 
 function writtenTask(content: Buffer): Task | undefined {

@@ -74,7 +74,11 @@ export function placeOf(path: string): Place {
 }
 
 function isDropName(name: string): boolean {
-  return name.endsWith(".json") || TEXT_DROP.test(name);
+  return name.endsWith(".json") || TEXT_DROP.test(name) || isWorkflowDrop(name);
+}
+
+export function isWorkflowDrop(name: string): boolean {
+  return /\.ya?ml$/i.test(name);
 }
 
 export function isTextDrop(name: string): boolean {
@@ -95,6 +99,9 @@ export const at = {
   chat: (session: SessionId, attempt: string) => `${session}/.chat/chat-${attempt}.md`,
   messages: (session: SessionId, attempt: string) => `${session}/messages/${attempt}.jsonl`,
   checkpoint: (session: SessionId) => `${session}/state/checkpoint.json`,
+  workflow: (name: string) => `workflows/${name}.yaml`,
+  /** The workflow of a run as it was. */
+  runWorkflow: (session: SessionId, run: string) => `${session}/workflows/${run}.yaml`,
   runFolder: (runId: string) => `${RUN}/attempts/${runId}`,
   report: (path: string) => `${path}.error.md`,
 };

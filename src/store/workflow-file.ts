@@ -1,6 +1,6 @@
 /** A workflow's file: read, and checked as a whole; every problem with line and column. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from "yaml";
-import type { WorkflowFile } from "../model/workflow.ts";
+import type { Vars, WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
 import { findingsIn, type Finding } from "../workflow/check.ts";
 import { checkWorkflow } from "./check.ts";
@@ -15,9 +15,36 @@ export type ReadWorkflow = { ok: WorkflowFile } | { problems: Problem[] };
 
 /** `roles`: those that there are, where they are known. */
 export function readWorkflow(text: string, roles?: Iterable<string>): ReadWorkflow {
+  const yaml = readYaml(text);
+  if ("problems" in yaml) return yaml;
+  const { document, source, place } = yaml;
+  const value: unknown = document.toJS({ maxAliasCount: 0 });
+  const checked = checkWorkflow(value ?? {});
+  const findings: Finding[] =
+    "problems" in checked
+      ? checked.problems.map((found) => ({ problem: found, path: pathOf(found.pointer) }))
+      : findingsIn(checked.ok, roles);
+  const told = findings
+    .slice(0, MOST_TOLD)
+    .map((found) => ({ ...found.problem, ...at(document, found, source, place) }));
+  if (told.length > 0) return { problems: told };
+  return checked as { ok: WorkflowFile };
+}
+
+/** Variables for a run, in YAML or JSON: one object. */
+export function readVars(text: string): { ok: Vars } | { problems: Problem[] } {
+  const read = readYaml(text);
+  if ("problems" in read) return read;
+  const value: unknown = read.document.toJS({ maxAliasCount: 0 });
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ok: value as Vars };
+  const hint = "Write name: value, one a line.";
+  return { problems: [problem("not-an-object", "The file must hold one object.", { line: 1, column: 1, hint })] };
+}
+
+function readYaml(text: string): { document: Document; source: string; place: Place } | { problems: Problem[] } {
   if (Buffer.byteLength(text) > MAX_WORKFLOW_BYTES)
     return {
-      problems: [problem("too-large", "The workflow has more than 256 kB.", { hint: "Put long texts into files." })],
+      problems: [problem("too-large", "The file has more than 256 kB.", { hint: "Put long texts into files." })],
     };
   const source = text.replace(/^\ufeff/, "");
   const lines = new LineCounter();
@@ -37,18 +64,7 @@ export function readWorkflow(text: string, roles?: Iterable<string>): ReadWorkfl
         ),
     };
   const built = builtWrong(document, place);
-  if (built.length > 0) return { problems: built.slice(0, MOST_TOLD) };
-  const value: unknown = document.toJS({ maxAliasCount: 0 });
-  const checked = checkWorkflow(value ?? {});
-  const findings: Finding[] =
-    "problems" in checked
-      ? checked.problems.map((found) => ({ problem: found, path: pathOf(found.pointer) }))
-      : findingsIn(checked.ok, roles);
-  const told = findings
-    .slice(0, MOST_TOLD)
-    .map((found) => ({ ...found.problem, ...at(document, found, source, place) }));
-  if (told.length > 0) return { problems: told };
-  return checked as { ok: WorkflowFile };
+  return built.length > 0 ? { problems: built.slice(0, MOST_TOLD) } : { document, source, place };
 }
 
 function parse(source: string, lines: LineCounter): Document | { problems: Problem[] } {

@@ -34,7 +34,7 @@ export function declaredVars({ vars = {} }: Pick<WorkflowFile, "vars">): Record<
 }
 
 /** All that a run can be given: what is declared, or else what its texts name. */
-function varsOf(file: WorkflowFile): Record<string, Declared> {
+export function varsOf(file: WorkflowFile): Record<string, Declared> {
   if (isDeclaring(file)) return declaredVars(file);
   const steps = stepsOf(file);
   const known = new Set<string>([...OWN_NAMES, ...steps.flatMap(({ says }) => says.output_variable ?? [])]);

@@ -11,7 +11,8 @@ import { problem, type Problem } from "../../problems.ts";
 import { checkPatterns, checkSession, checkTaskDrop } from "../../store/check.ts";
 import { readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
-import { isTextDrop, WORKSPACE, type Place } from "../../store/paths.ts";
+import { isTextDrop, isWorkflowDrop, WORKSPACE, type Place } from "../../store/paths.ts";
+import { readWorkflow } from "../../store/workflow-file.ts";
 import { escaping, promptFileIs } from "../../store/escaping.ts";
 
 /** What a task's rules are checked against; null outside of a workspace. */
@@ -41,6 +42,7 @@ export function checkFile(content: Buffer, place: Place, among: Among | null): P
     case "task":
       return checkTask(content, { session: place.session, id: place.id }, among);
     case "inbox":
+      if (isWorkflowDrop(place.name)) return checkWorkflowFile(content, among);
       return isTextDrop(place.name) ? checkText(content) : checkTask(content, { session: null, id: null }, among);
     case "role":
       return checkRole(content);
@@ -113,6 +115,12 @@ function rulesOf(
 function isDropOf({ execution }: TaskDrop, named: Task | undefined): boolean {
   const source = execution?.source;
   return source === undefined || JSON.stringify(source) === JSON.stringify(named?.execution.source);
+}
+
+function checkWorkflowFile(content: Buffer, among: Among | null): Problem[] {
+  if (!isUtf8(content)) return [problem("not-utf8", "The file is not UTF-8 text.", { hint: "Save it as UTF-8." })];
+  const read = readWorkflow(content.toString("utf8"), among?.roles);
+  return "ok" in read ? [] : read.problems;
 }
 
 function checkText(content: Buffer): Problem[] {

@@ -27,6 +27,13 @@ export const COMMANDS: readonly Entry[] = [
   },
 
   { name: "add", group: WORK, summary: "add a task", load: () => import("./add.ts") },
+  { name: "run", group: WORK, summary: "run a workflow", load: () => import("./run.ts") },
+  {
+    name: "workflows",
+    group: WORK,
+    summary: "list, show, check or make workflows",
+    load: () => import("./workflows.ts"),
+  },
   {
     name: "session",
     group: WORK,

@@ -5,7 +5,7 @@ import { taskNumbers, type SessionId } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
 import { problem, problemLine, type Problem } from "../../problems.ts";
 import { MAX_BYTES } from "../../store/json-file.ts";
-import { placeOf, type Place } from "../../store/paths.ts";
+import { at, isWorkflowDrop, placeOf, type Place } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
 import { done, refused, type Command, type Outcome } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
@@ -13,6 +13,7 @@ import { checkFile, type Among } from "./check-file.ts";
 import { roleNames } from "./role-names.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { entriesOf, readTasks, type TasksOnDisk } from "./tasks-on-disk.ts";
+import { workflowNames } from "./workflow-files.ts";
 
 interface Checked {
   /** As the person may type it. */
@@ -84,16 +85,21 @@ function placeFor(path: string, workspace: Workspace | null): Place {
     const real = realDir(path);
     const inside = relative(realpathSync(workspace.folder), real).split(sep).join("/");
     if (!inside.startsWith("..")) {
+      if (/^workflows\/[^/]+\.ya?ml$/.test(inside)) return { kind: "inbox", name: inside };
       const place = placeOf(inside);
       if (place.kind !== "ignored") return place;
     }
   }
   const name = path.slice(path.lastIndexOf(sep) + 1);
-  if (/\.ya?ml$/.test(name)) return { kind: "config" };
+  if (isWorkflowDrop(name)) return isWorkflow(path) ? { kind: "inbox", name } : { kind: "config" };
   if (name === "workflow-session.json") return { kind: "session-file", session: dirname(path).split(sep).at(-1) ?? "" };
   return name.endsWith(".md")
     ? { kind: "role", name }
     : { kind: "inbox", name: name.endsWith(".json") ? name : `${name}.json` };
+}
+
+function isWorkflow(path: string): boolean {
+  return /^steps[ \t]*:/m.test(readRegular(path)?.content.toString("utf8") ?? "");
 }
 
 function realDir(path: string): string {
@@ -116,6 +122,7 @@ function* filesOf(folder: string): Generator<[string, Place]> {
         yield [`${inside}${name}`, place];
     }
   }
+  for (const name of workflowNames(folder)) yield [at.workflow(name), { kind: "inbox", name: `${name}.yaml` }];
 }
 
 function amongOf(workspace: Workspace): Among {

@@ -1,0 +1,67 @@
+/** What a run would be: its tasks in the order in which they can start, and as a graph. */
+import type { Task } from "../../model/task.ts";
+import type { Vars } from "../../model/workflow.ts";
+import { graphOf } from "../../views/graph.ts";
+import { compile } from "../../workflow/compile.ts";
+import { filledIn } from "../../machine/defaults.ts";
+import { done, type Outcome } from "./command.ts";
+import type { Context } from "./context.ts";
+import { oneLine } from "./text.ts";
+import type { NamedWorkflow } from "./workflow-files.ts";
+
+/** The ids are only an example: the run's own task has the next number. */
+export function dryRun({ file, path }: NamedWorkflow, vars: Vars, { paint }: Pick<Context, "paint">): Outcome {
+  const { tasks: drops } = compile(file, { id: "impl-1", vars });
+  const [own, ...steps] = drops.map((drop) =>
+    filledIn({ file: path, sha256: "", drop, idByName: null, escaping: [] }, drop.id, ""),
+  );
+  const waves = wavesOf(steps);
+  const drawn = own ? graphOf([{ task: own, subtasks: steps }]) : { none: "There are no steps." };
+  const lines = waves.flatMap((wave, place) => [
+    `${place + 1}. ${wave.length > 1 ? `${wave.length} at the same time` : "alone"}`,
+    ...wave.map(
+      (task) => `   ${paint("bold", stepOf(task))}  ${oneLine(task.title, 80)} ${paint("dim", `(${task.agent})`)}`,
+    ),
+  ]);
+  const graph = "diagram" in drawn ? drawn.diagram : drawn.none;
+  const text = [oneLine(file.name), ...lines, "", graph, "", "Nothing was started."].join("\n");
+  return done(text, {
+    workflow: file.name,
+    vars,
+    waves: waves.map((wave) => wave.map(stepOf)),
+    steps: steps.map((task) => ({
+      step: stepOf(task),
+      title: task.title,
+      agent: task.agent,
+      needs: needsOf(task, steps),
+    })),
+    mermaid: "diagram" in drawn ? drawn.diagram : null,
+  });
+}
+
+const stepOf = ({ id, execution }: Task) => execution.workflow?.step ?? id;
+
+function needsOf({ relations }: Task, steps: readonly Task[]): string[] {
+  return steps.filter(({ id }) => relations.dependencies.includes(id)).map(stepOf);
+}
+
+/** Steps that could start together: each wave needs something of the one before. */
+function wavesOf(steps: readonly Task[]): Task[][] {
+  const byId = new Map(steps.map((step) => [step.id, step]));
+  const depths = new Map<string, number>();
+  for (const first of steps) {
+    const open = [first];
+    for (let step = open.at(-1); step; step = open.at(-1)) {
+      const missing = step.relations.dependencies.filter((id) => !depths.has(id)).flatMap((id) => byId.get(id) ?? []);
+      if (missing.length > 0) {
+        open.push(...missing);
+        continue;
+      }
+      depths.set(step.id, Math.max(0, ...step.relations.dependencies.map((id) => (depths.get(id) ?? 0) + 1)));
+      open.pop();
+    }
+  }
+  const waves: Task[][] = [];
+  for (const step of steps) (waves[depths.get(step.id) ?? 0] ??= []).push(step);
+  return waves;
+}
