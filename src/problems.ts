@@ -40,6 +40,7 @@ export const PROBLEMS = {
   "unknown-key": "A key that does not exist.",
   "duplicate-step": "A step's id, or the name of its result, is another's already.",
   "unknown-name": "A name in braces that stands for nothing.",
+  "bad-condition": "A condition that cannot be true or false.",
   "missing-variable": "A variable of a workflow that was given no value.",
   "unknown-workflow": "A workflow that does not exist.",
   "no-command": "A command task without a command.",

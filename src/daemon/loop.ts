@@ -19,6 +19,7 @@ import { Capacity } from "./capacity.ts";
 import { subjectOf } from "../ledger/entries.ts";
 import { exitCodeOf } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
+import { HeldSteps } from "./held-steps.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { insist } from "./insist.ts";
 import { lentTo } from "./lent.ts";
@@ -58,6 +59,7 @@ export class Loop {
   private readonly notices = new Notices();
   private readonly capacity = new Capacity();
   private readonly housekeeping: Housekeeping;
+  private readonly heldSteps: HeldSteps;
   private readonly events: Event[] = [];
   /** What was seen, and not recorded since its files changed faster than they could be read. */
   private unrecorded: Observation | undefined;
@@ -85,6 +87,7 @@ export class Loop {
     this.observer = new Observer(workspace);
     this.pages = new Pages(workspace);
     this.housekeeping = new Housekeeping(workspace);
+    this.heldSteps = new HeldSteps(workspace);
     this.recording = new Recording(workspace, {
       isLost: () => this.noticesLoss(),
       isToldToStop: () => this.toldToStop() || workspace.state.draining,
@@ -223,7 +226,7 @@ export class Loop {
     if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
     observed = await this.insist(() => joined(earlier, observed, workspace));
     failpoint("observed");
-    observed.events.push(...this.events.splice(0));
+    observed.events.push(...this.events.splice(0), ...(await this.heldSteps.look()));
     // The first look brings news of its own.
     const cleans = !starting && !workspace.state.draining && this.housekeeping.isDue(now);
     if (cleans) observed.events.push(...(await this.insist(() => this.housekeeping.look(now))));
@@ -306,6 +309,7 @@ export class Loop {
     this.agents.tidying.deleted(decision.changes);
     this.notices.tell(decision, workspace.state, workspace.config, Date.now());
     failpoint("applied");
+    if (this.heldSteps.note(decision.changes)) this.tell({ type: "tick" });
     this.wakeAt = Number.POSITIVE_INFINITY;
     for (const effect of decision.effects) await this.perform(effect);
     if (decision.changes.length > 0) {

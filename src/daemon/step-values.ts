@@ -60,7 +60,7 @@ async function valueOf({ name, path }: { name: string; path: string[] }, of: Of)
       const step = siblings.find(({ execution }) => execution.workflow?.step === id);
       if (!step) return `there is no step ${id}`;
       const last = step.execution.last_attempt;
-      if (field === "outcome") return { value: last?.outcome ?? "skipped" };
+      if (field === "outcome") return { value: outcomeOf(step.execution) };
       return last ? { value: `${of.base}/${fileOf(of.session, step)}` } : `${id} has no result`;
     }
   }
@@ -76,6 +76,32 @@ async function valueOf({ name, path }: { name: string; path: string[] }, of: Of)
   return Object.hasOwn(vars, name)
     ? fieldOf({ value: vars[name] }, path)
     : "no variable of the run, and no step's result";
+}
+
+/** What a condition may name, as JSON has it: results, and how steps ended. A result that is not there is left out. */
+export async function valuesOf(
+  workspace: Workspace,
+  {
+    session,
+    step,
+    steps,
+    outputs,
+  }: { session: SessionId; step: Task; steps: readonly Task[]; outputs: readonly string[] },
+): Promise<Record<string, unknown>> {
+  const newest = recorded(workspace, session);
+  const of = { session, task: step, base: workspace.folder, vars: {}, siblings: steps, newest };
+  const results: Record<string, unknown> = {};
+  for (const name of outputs) {
+    const value = await valueOf({ name, path: [] }, of);
+    if (typeof value !== "string") results[name] = value.value;
+  }
+  const ended = steps.map(({ execution }) => [execution.workflow?.step ?? "", { outcome: outcomeOf(execution) }]);
+  const run = { id: step.execution.workflow?.run ?? "" };
+  return { ...results, steps: Object.fromEntries(ended) as unknown, run, session };
+}
+
+function outcomeOf({ last_attempt: last }: Task["execution"]): string {
+  return last?.outcome ?? "skipped";
 }
 
 function fileOf(session: SessionId, { id, execution }: Task): string {

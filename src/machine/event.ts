@@ -13,6 +13,8 @@ export type Event =
   | { type: "tasks-found"; session: SessionId; tasks: Task[]; by: Actor; untrusted?: ReadonlySet<TaskId> }
   /** A person saved a task's file: the whole task as it shall be, and the names of the fields that differ. */
   | { type: "task-edited"; session: SessionId; task: Task; fields: string[]; by: Actor }
+  /** What a workflow's step waited for is there; it is not to be done; or its condition cannot be told, and why. */
+  | { type: "step-decided"; session: SessionId; id: TaskId; is: "met" | "skipped" | "wrong"; trouble?: string }
   | { type: "task-deleted"; session: SessionId; id: TaskId; by: Actor }
   /** A person marked a file that arrived by git as trusted, or it lost that trust. */
   | { type: "trust-changed"; session: SessionId; id: TaskId; trusted: boolean }

@@ -19,6 +19,7 @@ import { schedule } from "./schedule.ts";
 import { deriveSessions, followMarkers, sessionEdited, sessionFound, sessionGone } from "./sessions.ts";
 import { ended } from "./settle.ts";
 import { emptySession, setTask, type State } from "./state.ts";
+import { stepDecided } from "./steps.ts";
 import { answered, stopRun, taskDeleted, taskEdited, tasksFound, trustChanged } from "./steering.ts";
 
 export interface Decision {
@@ -42,6 +43,8 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
       return tasksFound(draft, event);
     case "task-edited":
       return taskEdited(draft, event);
+    case "step-decided":
+      return stepDecided(draft, event);
     case "task-deleted":
       return taskDeleted(draft, event);
     case "trust-changed":

@@ -84,11 +84,12 @@ export function isOpen(task: Task): boolean {
 export function releases(dependency: Task | undefined): boolean {
   if (!dependency) return false;
   if (dependency.status === "completed") return true;
-  return (
-    dependency.status === "blocked" &&
-    dependency.execution.continue_on_error === true &&
-    GIVEN_UP.has(dependency.execution.reason ?? "cancelled")
-  );
+  return dependency.execution.continue_on_error === true && hasFailed(dependency);
+}
+
+/** Given up, or cancelled; not what waits for a person. */
+export function hasFailed({ status, execution }: Task): boolean {
+  return status === "blocked" && GIVEN_UP.has(execution.reason ?? "cancelled");
 }
 
 const GIVEN_UP = new Set([
@@ -103,8 +104,15 @@ const GIVEN_UP = new Set([
   "cancelled",
 ]);
 
+/** Whether a step of a workflow may not start yet, whatever its dependencies. */
+export function isHeld({ execution: { workflow, when } }: Task): boolean {
+  if (workflow?.step === undefined || workflow.met) return false;
+  return when !== undefined || workflow.finally === true || workflow.handles !== undefined;
+}
+
 export function isReady(task: Task, taskOf: (id: TaskId) => Task | undefined): boolean {
-  return task.status === "pending" && task.relations.dependencies.every((id) => releases(taskOf(id)));
+  if (task.status !== "pending" || isHeld(task)) return false;
+  return task.relations.dependencies.every((id) => releases(taskOf(id)));
 }
 
 /** Starting order: higher priority first, then lower id. */

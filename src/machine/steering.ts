@@ -109,7 +109,7 @@ export function move(
   task: Task,
   to: TaskState,
   by: Actor,
-  more: { attempt?: number } = {},
+  more: { attempt?: number; reason?: string } = {},
 ): void {
   const before = draft.task(session, task.id);
   const from: Status | "new" = before?.status ?? "new";

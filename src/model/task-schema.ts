@@ -174,6 +174,11 @@ const execution = Type.Object(
           step: optional(
             Type.String({ description: "The step that this task is; absent in the task of the run itself." }),
           ),
+          finally: optional(Type.Boolean({ description: "It starts when all other steps are over." })),
+          handles: optional(Type.Array(Type.String(), { description: "It starts if one of these tasks fails." })),
+          met: optional(Type.Boolean({ description: "What it waited for is there. Set by Coxswain." })),
+          skipped: optional(Type.Boolean({ description: "It was not to be done. Set by Coxswain." })),
+          trouble: optional(Type.String({ description: "What is wrong with its condition. Set by Coxswain." })),
           vars: optional(
             Type.Record(Type.String(), Type.Unknown(), { description: "What the run was given; in its own task." }),
           ),

@@ -81,6 +81,9 @@ const step = Type.Object(
         description: "Files and folders that it works on, relative to the repository's root.",
       }),
     ),
+    when: optional(text("A condition in CEL: data.rows > 100 && steps.load.outcome == 'success'. Else it is skipped.")),
+    on_error: optional(Name("A step that is done only if this one fails.")),
+    finally: optional(Type.Boolean({ description: "It is done when all others are over, however they ended." })),
     output_variable: optional(Name("Name under which later steps use its result.")),
     output_schema: optional(
       Type.Record(Type.String(), Type.Unknown(), { description: "JSON Schema that a structured answer must satisfy." }),

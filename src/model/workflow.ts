@@ -17,6 +17,8 @@ export interface Step {
   text: string;
   /** Ids of the steps that come first. */
   needs: string[];
+  /** It starts when its needs are over, however they ended; or if one of them fails. */
+  starts?: "finally" | "on-error";
   /** What it says, and what `defaults` say. */
   says: StepFile;
 }

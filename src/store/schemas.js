@@ -1100,6 +1100,29 @@ export const SCHEMAS = {
                 "type": "string",
                 "description": "The step that this task is; absent in the task of the run itself."
               },
+              "finally": {
+                "type": "boolean",
+                "description": "It starts when all other steps are over."
+              },
+              "handles": {
+                "type": "array",
+                "items": {
+                  "type": "string"
+                },
+                "description": "It starts if one of these tasks fails."
+              },
+              "met": {
+                "type": "boolean",
+                "description": "What it waited for is there. Set by Coxswain."
+              },
+              "skipped": {
+                "type": "boolean",
+                "description": "It was not to be done. Set by Coxswain."
+              },
+              "trouble": {
+                "type": "string",
+                "description": "What is wrong with its condition. Set by Coxswain."
+              },
               "vars": {
                 "type": "object",
                 "patternProperties": {
@@ -1843,6 +1866,29 @@ export const SCHEMAS = {
               "step": {
                 "type": "string",
                 "description": "The step that this task is; absent in the task of the run itself."
+              },
+              "finally": {
+                "type": "boolean",
+                "description": "It starts when all other steps are over."
+              },
+              "handles": {
+                "type": "array",
+                "items": {
+                  "type": "string"
+                },
+                "description": "It starts if one of these tasks fails."
+              },
+              "met": {
+                "type": "boolean",
+                "description": "What it waited for is there. Set by Coxswain."
+              },
+              "skipped": {
+                "type": "boolean",
+                "description": "It was not to be done. Set by Coxswain."
+              },
+              "trouble": {
+                "type": "string",
+                "description": "What is wrong with its condition. Set by Coxswain."
               },
               "vars": {
                 "type": "object",
@@ -2627,6 +2673,20 @@ export const SCHEMAS = {
                 }
               ],
               "description": "Files and folders that it works on, relative to the repository's root."
+            },
+            "when": {
+              "type": "string",
+              "minLength": 1,
+              "description": "A condition in CEL: data.rows > 100 && steps.load.outcome == 'success'. Else it is skipped."
+            },
+            "on_error": {
+              "type": "string",
+              "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+              "description": "A step that is done only if this one fails."
+            },
+            "finally": {
+              "type": "boolean",
+              "description": "It is done when all others are over, however they ended."
             },
             "output_variable": {
               "type": "string",

@@ -57,11 +57,12 @@ function readYaml(text: string): { document: Document; source: string; place: Pl
   };
   if (document.errors.length > 0)
     return {
-      problems: document.errors
-        .slice(0, MOST_TOLD)
-        .map((error) =>
-          problem("not-yaml", firstLine(error.message), { ...place(error.pos[0]), hint: "Mend the YAML there." }),
-        ),
+      problems: document.errors.slice(0, MOST_TOLD).map((error) =>
+        problem("not-yaml", firstLine(error.message), {
+          ...place(error.pos[0]),
+          hint: "Mend the YAML there; a text with a colon in it needs quotes.",
+        }),
+      ),
     };
   const built = builtWrong(document, place);
   return built.length > 0 ? { problems: built.slice(0, MOST_TOLD) } : { document, source, place };

@@ -1,11 +1,12 @@
 /** What is wrong with a workflow whose form is right: all of it at once, before anything runs. */
+import { checkCondition } from "./condition.ts";
 import { closest } from "../model/closest.ts";
 import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem, type ProblemCode } from "../problems.ts";
 import { kindsOf, OWN_NAMES, stepsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
 import { isTool, PLAIN_TOOLS } from "./tools.ts";
-import { asType, declaredVars, isDeclaring } from "./vars.ts";
+import { asType, declaredVars, isDeclaring, varsOf } from "./vars.ts";
 
 /** A problem at a place of the file: keys and positions of a list. */
 export interface Finding {
@@ -25,12 +26,14 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...kindFindings(file),
     ...idFindings(file, steps),
     ...needFindings(steps),
+    ...handlerFindings(file, steps),
     ...cycleFindings(steps),
     ...outputFindings(file, steps),
     ...varFindings(file),
     ...toolFindings(file),
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
+    ...conditionFindings(file, steps),
   ];
 }
 
@@ -87,6 +90,70 @@ function needFindings(steps: readonly Step[]): Finding[] {
       return finding("missing-dependency", text, { path: ["steps", place, "needs", which], hint });
     }),
   );
+}
+
+function handlerFindings(file: WorkflowFile, steps: readonly Step[]): Finding[] {
+  const ids = steps.map(({ id }) => id);
+  return file.steps.flatMap((step, place): Finding[] => {
+    const { on_error: handler } = step;
+    const starts = steps[place]?.starts;
+    const found: Finding[] = [];
+    if (handler !== undefined && !ids.includes(handler)) {
+      const near = closest(handler, ids);
+      const hint = near ? `Did you mean ${near}?` : `Steps are ${few(ids)}.`;
+      found.push(
+        finding("missing-dependency", `There is no step ${handler}.`, { path: ["steps", place, "on_error"], hint }),
+      );
+    }
+    if (starts && step.needs !== undefined) {
+      const when = starts === "finally" ? "when all others are over" : "when another fails";
+      found.push(
+        finding("wrong-value", `Step ${place + 1} starts ${when}, so it has no needs.`, {
+          path: ["steps", place, "needs"],
+          hint: "Remove them.",
+        }),
+      );
+    }
+    if (step.finally && steps.some(({ says }) => says.on_error === steps[place]?.id))
+      found.push(
+        finding("wrong-value", `Step ${place + 1} cannot be both at the end and for another's failure.`, {
+          path: ["steps", place, "finally"],
+          hint: "Make two steps of it.",
+        }),
+      );
+    return found;
+  });
+}
+
+function conditionFindings(file: WorkflowFile, steps: readonly Step[]): Finding[] {
+  const places = new Map(steps.map(({ id }, place) => [id, place]));
+  const outputs = new Map(
+    steps.flatMap((step) => (step.says.output_variable ? [[step.says.output_variable, step.id]] : [])),
+  );
+  const vars = Object.fromEntries(Object.entries(varsOf(file)).map(([name, { type }]) => [name, type]));
+  const before = ancestors(steps, places);
+  return file.steps.flatMap(({ when }, place): Finding[] => {
+    if (when === undefined) return [];
+    const checked = checkCondition(when, { vars, outputs: [...outputs.keys()] });
+    const wrong = (message: string, hint: string) =>
+      finding("bad-condition", `The condition of step ${place + 1}: ${message}.`, {
+        path: ["steps", place, "when"],
+        hint,
+      });
+    if ("wrong" in checked)
+      return [wrong(checked.wrong, "Such as data.rows > 100 && steps.load.outcome == 'success'.")];
+    const asked = [...checked.steps, ...checked.outputs.map((name) => outputs.get(name) ?? name)];
+    return [...new Set(asked)].flatMap((id) => {
+      if (!places.has(id)) {
+        const near = closest(id, [...places.keys()]);
+        return wrong(
+          `there is no step ${id}`,
+          near ? `Did you mean ${near}?` : `Steps are ${few([...places.keys()])}.`,
+        );
+      }
+      return before(place).has(id) ? [] : wrong(`${id} need not be over by then`, `Add it: needs: [${id}].`);
+    });
+  });
 }
 
 function cycleFindings(steps: readonly Step[]): Finding[] {

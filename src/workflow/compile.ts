@@ -24,7 +24,11 @@ export function compile(file: WorkflowFile, { id, vars }: { id: TaskId; vars: Va
     const own = ids.get(step.id) ?? id;
     const promptFile = `prompts/${own}.prompt`;
     if (step.kind !== "run") texts.set(promptFile, step.text);
-    const dependencies = step.needs.flatMap((need) => ids.get(need) ?? []);
+    const needs = step.needs.flatMap((need) => ids.get(need) ?? []);
+    // However those end: such a step is not one that waits for their success.
+    const dependencies = step.starts ? [] : needs;
+    const handles = step.starts === "on-error" ? { handles: needs } : {};
+    const last = step.starts === "finally" ? { finally: true } : {};
     return {
       id: own,
       title: step.title,
@@ -34,7 +38,7 @@ export function compile(file: WorkflowFile, { id, vars }: { id: TaskId; vars: Va
       execution: {
         ...executionOf(step),
         ...(step.kind === "run" ? { command: step.text } : { prompt_file: promptFile }),
-        workflow: { name: file.name, run, step: step.id },
+        workflow: { name: file.name, run, step: step.id, ...handles, ...last },
       },
     };
   });
@@ -56,7 +60,7 @@ function agentOf({ kind, says }: Step): string {
 }
 
 function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
-  const { timeout, max_attempts, priority, verify, approve, isolation, env, continue_on_error } = says;
+  const { timeout, max_attempts, priority, verify, approve, isolation, env, continue_on_error, when } = says;
   const { tools, model, effort, budget_usd, max_turns, output_schema, output_variable } = says;
   const all = {
     timeout,
@@ -66,6 +70,7 @@ function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
     approve,
     isolation,
     env,
+    when,
     continue_on_error,
     output: output_variable,
   };

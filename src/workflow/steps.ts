@@ -24,19 +24,27 @@ export function kindsOf(step: StepFile): StepKind[] {
 export function stepsOf({ steps, defaults }: WorkflowFile): Step[] {
   const taken = new Set(steps.flatMap(({ id }) => id ?? []));
   const result: Step[] = [];
+  const handlers = new Set(steps.flatMap(({ on_error }) => on_error ?? []));
   for (const [place, step] of steps.entries()) {
     const kind = kindsOf(step)[0] ?? "prompt";
     const id = step.id ?? free(idFrom(step.name ?? `step ${place + 1}`), taken);
     taken.add(id);
-    const before = result.at(-1)?.id;
+    const starts = step.finally === true ? "finally" : handlers.has(id) ? "on-error" : undefined;
+    const before = result.findLast((other) => other.starts === undefined)?.id;
     result.push({
       id,
       title: step.name ?? step.id ?? firstLine(step[kind] ?? id),
       kind,
       text: step[kind] ?? "",
-      needs: step.needs ?? (before === undefined ? [] : [before]),
+      needs: step.needs ?? (before === undefined || starts ? [] : [before]),
+      ...(starts ? { starts } : {}),
       says: { ...defaults, ...step },
     });
+  }
+  for (const step of result) {
+    if (step.starts === "finally") step.needs = result.flatMap((other) => (other.starts === "finally" ? [] : other.id));
+    if (step.starts === "on-error")
+      step.needs = result.flatMap((other) => (other.says.on_error === step.id ? other.id : []));
   }
   return result;
 }

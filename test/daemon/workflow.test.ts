@@ -13,7 +13,7 @@ const FLOW = {
     steps: [
       { id: "first", run: `${NOTES}; echo {word}`, output_variable: "said" },
       { id: "second", run: `${NOTES}; printf %s {said} > "$HOME/said"` },
-      { id: "third", run: NOTES },
+      { id: "third", run: NOTES, when: "said.startsWith('it') && steps.second.outcome == 'success'" },
     ],
   }),
   vars: { word: "it's {said}" },

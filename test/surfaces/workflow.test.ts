@@ -178,6 +178,88 @@ describe("cox run", () => {
   });
 });
 
+describe("a step that waits for more", () => {
+  const statuses = (made: Lab, count: number) =>
+    Array.from({ length: count }, (_, n) => {
+      const { status, execution } = made.task(`impl-1.${n + 1}`);
+      const { skipped } = execution["workflow"] as { skipped?: boolean };
+      return skipped ? "skipped" : status;
+    });
+
+  test("for a condition is done where it is met, else skipped, and what follows goes on", (t) => {
+    const made = lab(t);
+    made.write(
+      "flow.yaml",
+      `name: f
+vars: { most: 2 }
+steps:
+  - id: count
+    run: |
+      echo '{"rows": 3}'
+    output_variable: data
+  - { run: "echo many >> out", when: "data.rows > most && steps.count.outcome == 'success'" }
+  - { id: few, run: "echo few >> out", when: "data.rows + 1 <= most" }
+  - { run: "echo {steps.few.outcome} >> out" }
+  - { run: "echo never >> out", when: "data.nothing == 1" }
+`,
+    );
+    made.cox("run", "flow.yaml");
+    made.cox("start", "--once");
+    assert.deepEqual(statuses(made, 5), ["completed", "completed", "skipped", "completed", "blocked"]);
+    assert.equal(made.read("out"), "many\nskipped\n");
+    assert.match(
+      JSON.stringify(made.task("impl-1.5").execution),
+      /In its condition data\.nothing == 1: No such key: nothing/,
+    );
+    assert.match(
+      made.git("log", "--format=%s %(trailers:key=Cox-Reason,valueonly)", "refs/cox/ledger"),
+      /impl-1\.3: pending -> completed skipped/,
+    );
+  });
+
+  test("for a failure is done when that fails; what comes at the end is done whatever happened", (t) => {
+    const made = lab(t);
+    const flow = (command: string) => `name: f
+steps:
+  - { id: risky, run: "${command}", max_attempts: 1, on_error: mend }
+  - { run: "echo after >> out" }
+  - { id: mend, run: "echo mend {steps.risky.outcome} >> out" }
+  - { id: tidy, finally: true, run: "echo tidy {steps.risky.outcome} >> out" }
+`;
+    made.write("flow.yaml", flow("exit 1"));
+    made.cox("run", "flow.yaml");
+    made.cox("start", "--once");
+    assert.deepEqual(statuses(made, 4), ["blocked", "pending", "completed", "completed"]);
+    assert.equal(made.read("out"), "mend failure\ntidy failure\n");
+    made.cox("cancel", "impl-1.2");
+    made.write("flow.yaml", flow("true"));
+    made.write("out", "");
+    made.cox("run", "flow.yaml");
+    made.cox("start", "--once");
+    assert.equal(made.read("out"), "after\ntidy success\n");
+    assert.equal(made.task("impl-2").status, "completed");
+  });
+
+  test("is waited for by --wait, which says what failed when nothing goes on any more", async (t) => {
+    const made = lab(t);
+    made.write(
+      "flow.yaml",
+      `name: f
+steps:
+  - { id: a, run: "exit 1", max_attempts: 1 }
+  - { id: b, run: "true", on_error: c }
+  - { id: c, run: "true" }
+  - { id: d, finally: true, run: touch tidied }
+`,
+    );
+    made.cox("start", "--detach");
+    const { exit, out } = await made.together("run", "flow.yaml", "--wait", "--json");
+    assert.equal(exit, 1);
+    assert.deepEqual((JSON.parse(out) as { failed: string[] }).failed, ["impl-1.1"]);
+    assert.ok(made.has("tidied"));
+  });
+});
+
 describe("a dropped workflow", () => {
   test("is a run, whether it is the file itself or a request for one; the same drop is one run", async (t) => {
     const made = lab(t);

@@ -166,6 +166,42 @@ const BROKEN: Record<string, [yaml: string, ...told: string[]]> = {
   ],
   "an unknown type": ["name: x\nvars:\n  n: { type: text }\nsteps: [{ prompt: x }]", "3:14 wrong-value vars.n.type is"],
   "a variable that is a list": ["name: x\nvars:\n  n: [1]\nsteps: [{ prompt: x }]", "3:6 wrong-value vars.n is [1]"],
+  "a condition that does not end": [
+    step("run: x\n    when: 1 +"),
+    "4:11 bad-condition The condition of step 1: Unexpected token",
+  ],
+  "a condition that is no condition": [
+    step("run: x\n    when: session"),
+    "4:11 bad-condition The condition of step 1: it is a string",
+  ],
+  "a condition with an unknown name": [
+    step("run: x\n    when: nope > 1"),
+    "4:11 bad-condition The condition of step 1: Unknown variable: nope",
+  ],
+  "a condition that compares what cannot be": [
+    "name: x\nvars: { f: a }\nsteps:\n  - run: x\n    when: f > 1\n",
+    "5:11 bad-condition The condition of step 1: no such overload: string > int",
+  ],
+  "a condition on a step that is not over": [
+    step("id: a\n    run: x\n  - run: y\n    needs: []\n    when: steps.a.outcome == 'success'"),
+    "7:11 bad-condition The condition of step 2: a need not be over by then. Add it: needs: [a]",
+  ],
+  "a condition on no step": [
+    step("id: load\n    run: x\n  - run: y\n    when: steps.laod.outcome == 'success'"),
+    "6:11 bad-condition The condition of step 2: there is no step laod. Did you mean load?",
+  ],
+  "a condition with a regular expression": [
+    "name: x\nvars: { f: a }\nsteps:\n  - run: x\n    when: f.matches('^(a+)+$')\n",
+    "5:11 bad-condition The condition of step 1: matches is not there",
+  ],
+  "an unknown step for a failure": [
+    step("id: load\n    run: x\n    on_error: lod"),
+    "5:15 missing-dependency There is no step lod. Did you mean load?",
+  ],
+  "needs of a step that comes at the end": [
+    step("id: a\n    run: x\n  - run: y\n    finally: true\n    needs: [a]"),
+    "7:12 wrong-value Step 2 starts when all others are over",
+  ],
 };
 
 for (const [what, [yaml, ...wanted]] of Object.entries(BROKEN)) {

@@ -2,6 +2,7 @@
 import { parentOf } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
 import { releases } from "../../machine/state.ts";
+import { stuckAmong } from "../../workflow/stuck.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { readTasks } from "./tasks-on-disk.ts";
 
@@ -37,25 +38,13 @@ const WAITS_FOR_A_PERSON = new Set(["awaiting-person", "awaiting-approval"]);
 
 /** `over`: nothing of it will run any more by itself; `failed` are the steps that keep it from being completed. */
 export function outcomeOf({ task, steps }: RunOnDisk): { over: boolean; failed: string[]; progress: string } {
-  const byId = new Map(steps.map((step) => [step.id, step]));
-  const stuck = new Map<string, boolean>();
-  const isStuck = (id: string): boolean => {
-    const step = byId.get(id);
-    if (!step) return false;
-    const known = stuck.get(id);
-    if (known !== undefined) return known;
-    stuck.set(id, false);
-    const is =
-      step.status === "blocked"
-        ? !WAITS_FOR_A_PERSON.has(step.execution.reason ?? "") && !releases(step)
-        : step.status === "pending" && step.relations.dependencies.some(isStuck);
-    stuck.set(id, is);
-    return is;
-  };
+  const stuck = stuckAmong(steps);
+  const isStuck = (step: Task) =>
+    step.status === "blocked" ? !WAITS_FOR_A_PERSON.has(step.execution.reason ?? "") : stuck.has(step.id);
   const open = steps.filter((step) => step.status !== "completed" && !releases(step));
   const completed = steps.filter(({ status }) => status === "completed").length;
   const progress = `${completed} of ${steps.length} steps completed`;
   if (task.status === "completed") return { over: true, failed: [], progress };
-  const over = open.length > 0 && open.every(({ id }) => isStuck(id));
+  const over = open.length > 0 && open.every(isStuck);
   return { over, failed: over ? open.filter(({ status }) => status === "blocked").map(({ id }) => id) : [], progress };
 }
