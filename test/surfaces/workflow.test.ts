@@ -260,6 +260,52 @@ steps:
   });
 });
 
+describe("a run", () => {
+  const FLOW = `name: f
+steps:
+  - { id: a, run: "echo a >> out", output_variable: it }
+  - { id: b, run: "echo b >> out; test -f ready", max_attempts: 1 }
+  - { id: c, run: "echo c >> out" }
+  - { id: d, finally: true, run: "echo d >> out" }
+`;
+
+  test("is resumed after what failed, with what comes at the end once more; or from a step", (t) => {
+    const made = lab(t);
+    made.write("flow.yaml", FLOW);
+    made.cox("run", "flow.yaml");
+    made.cox("start", "--once");
+    assert.equal(made.read("out"), "a\nb\nd\n");
+    made.write("ready", "");
+    made.write("out", "");
+    assert.deepEqual(made.json<{ steps: string[] }>("workflows", "resume", "f-1").steps, ["impl-1.2", "impl-1.4"]);
+    once(made);
+    assert.equal(made.read("out"), "b\nc\nd\n");
+    assert.equal(made.task("impl-1").status, "completed");
+    assert.match(made.cox("workflows", "resume", "f-1").out, /Nothing of it has failed/);
+    made.write("out", "");
+    assert.equal(made.cox("workflows", "resume", "impl-1", "--from", "x").exit, 2);
+    assert.equal(made.cox("workflows", "resume", "impl-1", "--from", "b").exit, 0);
+    once(made);
+    assert.equal(made.read("out"), "b\nc\nd\n");
+  });
+
+  test("that is cancelled starts nothing any more but what comes at the end", (t) => {
+    const made = lab(t);
+    made.write("flow.yaml", FLOW.replace("{ id: a, run", "{ id: a, approve: before, run"));
+    made.cox("run", "flow.yaml");
+    made.cox("start", "--once");
+    assert.equal(made.task("impl-1.1").execution["reason"], "awaiting-approval");
+    assert.deepEqual(made.json<{ steps: string[] }>("workflows", "cancel", "f-1").steps, [
+      "impl-1.3",
+      "impl-1.2",
+      "impl-1.1",
+    ]);
+    made.cox("start", "--once");
+    assert.equal(made.read("out"), "d\n");
+    assert.equal(made.cox("workflows", "cancel", "nowhere").exit, 1);
+  });
+});
+
 describe("a dropped workflow", () => {
   test("is a run, whether it is the file itself or a request for one; the same drop is one run", async (t) => {
     const made = lab(t);

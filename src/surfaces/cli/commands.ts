@@ -31,7 +31,7 @@ export const COMMANDS: readonly Entry[] = [
   {
     name: "workflows",
     group: WORK,
-    summary: "list, show, check or make workflows",
+    summary: "list, show, check or make workflows; steer runs",
     load: () => import("./workflows.ts"),
   },
   {

@@ -11,6 +11,7 @@ import { roleNames } from "./role-names.ts";
 import { outcomeOf, runsOnDisk } from "./runs-on-disk.ts";
 import { oneLine, table } from "./text.ts";
 import { findWorkflow, workflowNames } from "./workflow-files.ts";
+import { cancel, resume } from "./workflows-steer.ts";
 
 const list: Subcommand = {
   name: "list",
@@ -156,5 +157,5 @@ export const command: Command = {
     "Workflows are YAML files in .workflow/workflows/; cox run runs one. A run is a task whose subtasks are its steps.",
   meant: "list",
   example: "cox workflows list",
-  subcommands: [list, show, validate, make],
+  subcommands: [list, show, validate, make, resume, cancel],
 };
