@@ -18,8 +18,10 @@ export function isolationOf(
 export function writesOf(task: Task, role: Role, isolation: Run["isolation"]): Run["writes"] {
   if (isolation === "worktree") return "none";
   const paths = pathsOf(task).map(normalPath);
-  if (paths.length === 0) return mayWrite(role) ? "any" : "none";
-  if (!mayWrite(role) && role.runner !== "command") return "none";
+  const { tools } = task.execution;
+  const writes = mayWrite(tools ? { ...role, tools } : role);
+  if (paths.length === 0) return writes ? "any" : "none";
+  if (!writes && role.runner !== "command") return "none";
   return paths.includes("") ? "any" : paths;
 }
 

@@ -21,13 +21,13 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
   };
   const live = draft.runs();
   const purse = new Purse(draft, policy, lent);
-  /** Roles and paths that clash with an agent that lives: what is known of one task holds for all like it. */
+  /** Roles, tools and paths that clash with an agent that lives: what is known of one task holds for all like it. */
   const clashing = new Set<string>();
   for (const [session, task] of inOrder(draft, policy)) {
     const role = policy.roles.get(task.agent);
     // People need no slot: behind a full house only they are looked for.
     const needsSlot = role !== undefined && role.runner !== "human" && task.execution.approve !== "before";
-    const claim = `${task.agent}\n${task.execution.isolation}\n${task.paths}`;
+    const claim = `${task.agent}\n${task.execution.isolation}\n${task.paths}\n${task.execution.tools?.join()}`;
     if (needsSlot && (live.length >= policy.concurrency || clashing.has(claim))) continue;
     if (draft.run(session, task.id)) continue; // its agent is still being stopped
     const state = stateOf(task);

@@ -113,6 +113,14 @@ test("the task's word goes before the role's, the role's before the settings'", 
   assert.ok(!one.includes("--fallback-model"), "a model is no fallback for itself");
 });
 
+test("a task's own tools are passed instead of its role's, and of what the role allows only what is among them", async (t) => {
+  const { launch } = await scene(t);
+  const role = { tools: ["Bash", "Edit"], allowed_tools: ["Bash(npm test *)", "Edit"] };
+  const { args } = await launch({ role, execution: { tools: ["Read", "Bash"] } });
+  assert.deepEqual(values(args, "--tools"), ["Read,Bash"]);
+  assert.deepEqual(values(args, "--allowedTools"), ["Bash(npm test *)"]);
+});
+
 test("rules among the tools and denials are passed where Claude Code looks for them", async (t) => {
   const { launch } = await scene(t);
   const role = {

@@ -69,6 +69,14 @@ test("agents that may only read run beside anything, whatever they declare", () 
   assert.deepEqual(together({ ...model, paths: "src" }, reader), both);
 });
 
+test("a task's own tools say what its agent may write, whatever its role has", () => {
+  const reader = { agent: "review-agent", paths: "src" };
+  const writer = { ...reader, execution: { tools: ["Bash"] } };
+  assert.deepEqual(together(reader, writer), both);
+  assert.notDeepEqual(together(writer, writer), both);
+  assert.deepEqual(together({ ...model, paths: "src", execution: { tools: ["Read"] } }, writer), both);
+});
+
 test("a role that only plans, or has no tool to write with, may not write", () => {
   const roles = new Map(ROLES);
   const base = ROLES.get("code-developer") ?? assert.fail();

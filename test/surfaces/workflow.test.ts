@@ -260,6 +260,42 @@ steps:
   });
 });
 
+describe("the examples", () => {
+  const EXAMPLES = new URL("../../examples/workflows/", import.meta.url).pathname;
+  const REVIEWER = DEVELOPER.replace("code-developer", "review-agent").replace(/  case .*/, "  echo a typo");
+
+  test("are all run here", () => {
+    assert.deepEqual(readdirSync(EXAMPLES).sort(), ["data-analysis.yaml", "ship-if-green.yaml"]);
+  });
+
+  test("ship-if-green.yaml ships when the tests pass, and else has it explained", (t) => {
+    const made = lab(t);
+    made.write(".workflow/agents/review-agent.md", REVIEWER);
+    const run = (tests: string) =>
+      made.cox(
+        "run",
+        `${EXAMPLES}ship-if-green.yaml`,
+        "--var",
+        `test_command=${tests}`,
+        "--var",
+        "ship_command=touch shipped",
+      );
+    assert.equal(run("exit 1").exit, 0);
+    made.cox("start", "--once");
+    assert.deepEqual(
+      [1, 2, 3, 4].map((n) => made.task(`impl-1.${n}`).status),
+      ["blocked", "pending", "completed", "completed"],
+    );
+    assert.match(made.read("prompt-impl-1.3.md"), /The tests fail, test-output\.txt says how/);
+    assert.ok(!made.has("shipped") && !made.has("test-output.txt"));
+    made.cox("workflows", "cancel", "ship-if-green-1");
+    run("true");
+    made.cox("start", "--once");
+    assert.ok(made.has("shipped"));
+    assert.equal(made.task("impl-2").status, "completed");
+  });
+});
+
 describe("a run", () => {
   const FLOW = `name: f
 steps:
