@@ -141,10 +141,11 @@ async function addAll(
 ): Promise<NonNullable<Work["withheld"]>> {
   const withheld: NonNullable<Work["withheld"]> = [];
   const wanted: string[] = [];
-  for (const { path } of status) {
+  for (const { state, path } of status) {
     const why = await refused(join(workTree, path), path, limits);
-    if (why === undefined) wanted.push(path);
-    else withheld.push({ path, why });
+    if (why !== undefined) withheld.push({ path, why });
+    // What `git rm` and `git mv` took out of the index is nowhere any more, for `git add` too.
+    else if (state !== "D ") wanted.push(path);
   }
   if (wanted.length > 0) {
     const input = `${wanted.join("\0")}\0`;

@@ -71,6 +71,15 @@ describe("an attempt in a worktree", () => {
     assert.equal(trailer(shop, BRANCH, "Cox-Task"), "impl-2");
   });
 
+  test("may have taken files out of the index, and moved them there", async (t) => {
+    const shop = await shopWith(t);
+    shop.command("impl-1", "echo gone > gone; echo stays > stays");
+    await shop.becomes("impl-1", "completed");
+    shop.command("impl-2", `git mv README.md read.me; git rm -q gone`);
+    await shop.becomes("impl-2", "completed");
+    assert.equal(shop.git("ls-tree", "--name-only", BRANCH), "read.me\nstays");
+  });
+
   test("sees the work of the tasks it depends on", async (t) => {
     const shop = await shopWith(t);
     shop.command("impl-1", "echo one > one");
