@@ -95,7 +95,8 @@ export async function runHere(ground: Ground, args: readonly string[], input?: s
     config: [...SAFE_CONFIG, ...(ground.disarmed ?? [])],
     unsafe: UNSAFE,
     allowEnvironment: ALLOWED,
-    ...(input === undefined ? {} : { input: () => input }),
+    // After an empty text simple-git would not close the input, and git would wait for more.
+    ...(input === undefined ? {} : { input: () => (input === "" ? Buffer.alloc(0) : input) }),
     errors(error, { exitCode, stdOut, stdErr }) {
       outcome.code = exitCode;
       outcome.stderr = Buffer.concat(stdErr).toString().trim();

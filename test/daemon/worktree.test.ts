@@ -80,6 +80,13 @@ describe("an attempt in a worktree", () => {
     assert.equal(shop.git("ls-tree", "--name-only", BRANCH), "read.me\nstays");
   });
 
+  test("may have committed nothing but an empty commit", async (t) => {
+    const shop = await shopWith(t);
+    shop.command("impl-1", 'git -c user.name=A -c user.email=a@b commit -q --allow-empty -m "nothing"');
+    await shop.becomes("impl-1", "completed");
+    assert.deepEqual(subjects(shop, BRANCH).slice(0, 2), [`Merge ${SESSION} impl-1: Task impl-1`, "nothing"]);
+  });
+
   test("sees the work of the tasks it depends on", async (t) => {
     const shop = await shopWith(t);
     shop.command("impl-1", "echo one > one");
