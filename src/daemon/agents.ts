@@ -112,7 +112,7 @@ export class Agents {
   private async merge(live: Live): Promise<void> {
     const end = await this.workshop.deliver(live, { ...NO_FACTS, outcome: "success", result: "" });
     if (this.left) return;
-    const response = await laterResponse(this.workspace, live.run, end);
+    const response = await laterResponse(this.workspace, live, end);
     this.finish(live, end, response);
   }
 

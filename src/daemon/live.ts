@@ -167,13 +167,23 @@ export function responseOf(run: Run, end: AttemptEnd, durationMs: number): Respo
 /** The response of an attempt whose work was merged later: as it was, with what became of the work. */
 export async function laterResponse(
   workspace: Workspace,
-  run: Run,
+  { run, stopping }: Pick<Live, "run" | "stopping">,
   end: AttemptEnd,
 ): Promise<ResponseFile | undefined> {
   const path = join(workspace.folder, at.response(run.session, attemptName(run.id, run.attempt)));
   try {
     const before = JSON.parse(await readFile(path, "utf8")) as ResponseFile;
-    return { ...before, ...(end.work ? { work: end.work } : {}), ...(end.gates ? { gates: end.gates } : {}) };
+    const { error, ...rest } = before;
+    // One that was stopped says nothing about the work.
+    const { outcome } = stopping ? before : end;
+    const why = stopping || end.outcome === "success" ? error : end.error;
+    return {
+      ...rest,
+      outcome,
+      ...(why && outcome === "failure" ? { error: why } : {}),
+      ...(end.work ? { work: end.work } : {}),
+      ...(end.gates ? { gates: end.gates } : {}),
+    };
   } catch {
     return undefined;
   }

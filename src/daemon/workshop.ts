@@ -170,7 +170,7 @@ export class Workshop {
           hint: whereHint(place),
         },
       );
-    const { base } = standing;
+    let { base } = standing;
     const about = trailersOf(live, { end, ledger: note.ledger });
     const title = this.workspace.secrets.redact(task.title).replace(/\s+/g, " ").trim();
     failpoint("before-commit");
@@ -193,7 +193,9 @@ export class Workshop {
     if (tip === base && task.execution.require_changes)
       return outcomeOf(end, { work: await work(null) }, { class: "verify", message: NOTHING_CHANGED });
 
-    const first = run.merging ? { results: [] } : await this.gates(live, place.ground.workTree);
+    // What waited for approval has passed; what a person made of a conflict has not.
+    const passed = run.merging && tip === task.execution.commit;
+    const first = passed ? { results: [] } : await this.gates(live, place.ground.workTree);
     const gates = first.results.length > 0 ? { gates: first.results } : {};
     if (first.failure) return outcomeOf(end, { work: await work(null), ...gates }, first.failure);
     failpoint("gates-passed");
@@ -206,7 +208,7 @@ export class Workshop {
     const merge = await this.inTurn(run.session, () =>
       this.merge(live, place, { tip, message, base, plain: committed.ok.plain, onto: standing.sessionTip }),
     );
-    tip = merge.tip;
+    ({ tip, base } = merge);
     const facts = { work: await work(merge.merged), ...(merge.gates.length > 0 ? { gates: merge.gates } : gates) };
     return outcomeOf(end, facts, merge.failure);
   }
@@ -215,27 +217,29 @@ export class Workshop {
     live: Live,
     place: Place,
     of: { tip: string; message: string; base: string; plain: boolean; onto: string },
-  ): Promise<{ tip: string; merged: string | null; gates: GateResult[]; failure?: Failure }> {
-    let { tip } = of;
+  ): Promise<{ tip: string; base: string; merged: string | null; gates: GateResult[]; failure?: Failure }> {
+    let { tip, base } = of;
     let gates: GateResult[] = [];
     for (let turn = 0; turn < MOST_TURNS && !live.stopping; turn++) {
       const elsewhere = checkedOutAt(place, sessionBranch(place.session));
-      if (elsewhere) return { tip, merged: null, gates, failure: inUse(place.session, elsewhere) };
-      // Where the branch was thought to be it mostly is; if not, that is asked.
-      const { onto, plain, ...known } = { ...of, tip };
-      const candidate = await candidateFor(place, turn === 0 && plain ? { ...known, onto, plain } : known);
-      if ("done" in candidate) return { tip, merged: candidate.done, gates };
+      if (elsewhere) return { tip, base, merged: null, gates, failure: inUse(place.session, elsewhere) };
+      // Where the branch was thought to be it mostly is; if not, that is asked. Gates are not run on a guess.
+      const { onto, plain, ...known } = { ...of, tip, base };
+      const guessed = turn === 0 && plain && (onto === base || this.gatesOf(live).length === 0);
+      const candidate = await candidateFor(place, guessed ? { ...known, onto, plain } : known);
+      if ("done" in candidate) return { tip, base, merged: candidate.done, gates };
       if ("conflicts" in candidate) {
         await leaveConflict(place, candidate.onto);
-        return { tip, merged: null, gates, failure: conflict(candidate.conflicts, place) };
+        return { tip, base, merged: null, gates, failure: conflict(candidate.conflicts, place) };
       }
       if (!candidate.same && this.gatesOf(live).length > 0) {
         // Two changes that are good alone may be bad together: what is merged is what passed.
         await moveWorktree(place, candidate.commit);
-        tip = candidate.commit;
+        // What the session's branch has is none of its own work.
+        ({ commit: tip, onto: base } = candidate);
         const again = await this.gates(live, place.ground.workTree);
         gates = again.results;
-        if (again.failure) return { tip, merged: null, gates, failure: together(again.failure, place.session) };
+        if (again.failure) return { tip, base, merged: null, gates, failure: together(again.failure, place.session) };
         if (live.stopping) break;
       }
       failpoint("before-publish");
@@ -244,11 +248,11 @@ export class Workshop {
         const { run } = live;
         const name = `${run.session} ${attemptName(run.id, run.attempt)}`;
         this.workspace.log.say("info", `${name} is merged into ${sessionBranch(run.session)} (cox diff, cox land)`);
-        return { tip, merged: candidate.commit, gates };
+        return { tip, base, merged: candidate.commit, gates };
       }
     }
     const message = `${sessionBranch(place.session)} moved again and again while it was to be merged.`;
-    return { tip, merged: null, gates, failure: { class: "unknown", message } };
+    return { tip, base, merged: null, gates, failure: { class: "unknown", message } };
   }
 
   /** After it is on record how a task came out: a worktree that is no longer needed goes, and no work with it. */

@@ -158,6 +158,46 @@ describe("gates", () => {
     assert.equal(shop.git("ls-tree", "--name-only", BRANCH).split("\n").length, 2);
   });
 
+  test("after such a merge, what is recorded of each is its own work alone", async (t) => {
+    const shop = await shopWith(t, { env: { COX_VERIFY: "true" } });
+    for (const id of ["impl-1", "impl-2"]) shop.command(id, `echo x > ${id}.txt; touch "$HOME/${id}"; ${shop.waits()}`);
+    await shop.until("both are at work", () => readdirSync(shop.home).length === 2);
+    shop.release();
+    for (const id of ["impl-1", "impl-2"]) {
+      await shop.becomes(id, "completed");
+      const { work } = JSON.parse(shop.read(`${SESSION}/responses/${id}-a1.json`)) as {
+        work: { commits: unknown[]; files: { path: string }[] };
+      };
+      assert.deepEqual(
+        work.files.map(({ path }) => path),
+        [`${id}.txt`],
+      );
+      assert.equal(work.commits.length, 1);
+    }
+  });
+
+  test("run on what a person made of a conflict, which has passed nothing yet", async (t) => {
+    const shop = await shopWith(t, { env: { COX_VERIFY: "! grep -q bad README.md" } });
+    for (const id of ["impl-1", "impl-2"])
+      shop.command(id, `echo ${id} > README.md; touch "$HOME/${id}"; ${shop.waits(id)}`);
+    await shop.until("both are at work", () => readdirSync(shop.home).length === 2);
+    shop.release("impl-1");
+    await shop.becomes("impl-1", "completed");
+    shop.release("impl-2");
+    await shop.becomes("impl-2", "blocked");
+    const response = () =>
+      JSON.parse(shop.read(`${SESSION}/responses/impl-2-a1.json`)) as { outcome: string; error?: { class: string } };
+    assert.equal(response().error?.class, "conflict");
+    shop.edit("impl-2", (task) => {
+      writeFileSync(join(folder(shop, "impl-2"), "README.md"), "bad\n");
+      task.execution.max_attempts = 1;
+      task.status = "pending";
+    });
+    await shop.until("the gate refuses it", () => shop.reason("impl-2") === "verify");
+    assert.equal(response().error?.class, "verify");
+    assert.equal(shop.git("show", `${BRANCH}:README.md`), "impl-1");
+  });
+
   test("require_changes: a task that changed nothing has failed", async (t) => {
     const shop = await shopWith(t, { env: { COX_RETRY_VERIFY_ROUNDS: "1" } });
     shop.command("impl-1", "true", { execution: { require_changes: true } });
@@ -195,6 +235,8 @@ describe("a conflict", () => {
     await shop.becomes("impl-2", "completed");
     assert.equal(shop.task("impl-2")?.execution.attempts, 1, "no agent was asked again");
     assert.equal(shop.git("show", `${BRANCH}:README.md`), "one and two");
+    const response = JSON.parse(shop.read(`${SESSION}/responses/impl-2-a1.json`)) as Record<string, unknown>;
+    assert.deepEqual([response["outcome"], response["error"]], ["success", undefined]);
   });
 
   test("is given to the agent first where the settings say so", async (t) => {
