@@ -1,6 +1,7 @@
 /** `cox add` with the daemon stopped. */
 import assert from "node:assert/strict";
-import { readdirSync, symlinkSync } from "node:fs";
+import { readdirSync, rmSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { folder, repository } from "./lab.ts";
 
@@ -31,6 +32,22 @@ describe("cox add", () => {
     );
     assert.equal(lab.git("status", "--porcelain"), "");
     assert.equal(lab.cox("validate").exit, 0);
+  });
+
+  test("gives no new session the name of one that the ledger or another working tree has", (t) => {
+    const lab = repository(t, { init: true });
+    lab.git("commit", "-q", "--allow-empty", "-m", "begin");
+    lab.cox("add", "in place", "--agent", "command", "--command", "true");
+    assert.equal(lab.coxWith({ env: { COX_ISOLATION: "none" } }, "start", "--once").exit, 0);
+    rmSync(lab.at(".workflow"), { recursive: true });
+    lab.cox("init");
+    assert.match(lab.cox("add", "after all was deleted").out, /Made the session WFS-main-002/);
+
+    lab.git("branch", "cox/WFS-topic/session");
+    const other = join(dirname(lab.dir), "other");
+    lab.git("worktree", "add", "-q", "--detach", other);
+    lab.coxWith({ cwd: other }, "init");
+    assert.match(lab.coxWith({ cwd: other }, "session", "new", "topic").out, /^Made the session WFS-topic-002\./);
   });
 
   test("takes everything that a task can say", (t) => {

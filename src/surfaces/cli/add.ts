@@ -29,14 +29,14 @@ export const command: Command = {
   arguments: [{ name: "title", text: "what is to be done, in a sentence", optional: true }],
   options: ADD_OPTIONS,
   example: 'cox add "fix the flaky test in src/queue" --verify "npm test" --depends impl-1',
-  async run(input, { workspace, dir, paint }) {
+  async run(input, { workspace, dir, paint, environment }) {
     const described = describedTask(input, dir);
     if ("trouble" in described) return refused(described.trouble);
     const { checkTaskDrop } = await import("../../store/check.ts");
     const checked = checkTaskDrop(described.ok.drop);
     if ("problems" in checked) return refused(notAdded(checked.problems));
     const added = await exclusively(workspace, () =>
-      add(workspace, input.text("session"), { ...described.ok, drop: checked.ok }),
+      add(workspace, input.text("session"), { ...described.ok, drop: checked.ok, environment }),
     );
     if ("trouble" in added) return refused(added.trouble);
     const { session, task, madeSession, active } = added;
@@ -75,7 +75,7 @@ interface Added {
 async function add(
   workspace: Workspace,
   written: string | undefined,
-  described: Described & { drop: TaskDrop },
+  described: Described & { drop: TaskDrop; environment: NodeJS.ProcessEnv },
 ): Promise<Added | { trouble: Trouble }> {
   const chosen = sessionFor(workspace, written);
   if ("trouble" in chosen) return chosen;
@@ -84,7 +84,8 @@ async function add(
     const taken = taskFor(workspace, existing ?? `WFS-${FIRST_TOPIC}`, described);
     if ("trouble" in taken) return taken;
     // Only now: a task that is refused makes no session.
-    const session = existing ?? (await makeSession(workspace, FIRST_TOPIC, { active: true }));
+    const session =
+      existing ?? (await makeSession(workspace, FIRST_TOPIC, { active: true, environment: described.environment }));
     const task = await create(workspace, session, taken.ok, described.prompt);
     if (!task) continue; // the daemon has just given this id to a dropped file
     if (existing === null) await touchMarker(workspace, session, []);

@@ -31,7 +31,7 @@ const make: Subcommand = {
     { name: "budget", value: "usd", text: "most that the session may cost, in US dollars" },
   ],
   example: 'cox session new "User auth"',
-  async run(input, { workspace, paint }) {
+  async run(input, { workspace, paint, environment }) {
     const topic = oneLine(input.text("topic") ?? "");
     if (topic === "")
       return refused({ exit: 2, what: "The topic is empty.", todo: 'Such as: cox session new "User auth"' });
@@ -43,6 +43,7 @@ const make: Subcommand = {
       const becomesActive = active.length === 0 || input.flag("switch");
       const id = await makeSession(workspace, topic, {
         active: becomesActive,
+        environment,
         ...(budget === undefined ? {} : { budgetUsd: Number(budget) }),
       });
       if (becomesActive) await touchMarker(workspace, id, active);
