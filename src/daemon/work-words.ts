@@ -2,7 +2,7 @@
 import type { AttemptEnd, GateResult, Work } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import type { SessionId } from "../model/ids.ts";
-import { sessionBranch, type Place } from "../worktree/place.ts";
+import { InTheWay, sessionBranch, type Place } from "../worktree/place.ts";
 import type { Live } from "./live.ts";
 
 /** The repository's configuration would have git run something that cannot be kept from running. */
@@ -13,7 +13,8 @@ export function failureOf(error: unknown, what: string): Failure {
     const message = `The repository's configuration has an entry that would run a program: ${JSON.stringify(error.message)}`;
     return { class: "invalid", message, hint: "Remove it from .git/config, then cox retry." };
   }
-  return { class: "unknown", message: `${what}: ${(error as Error).message}` };
+  const message = `${what}: ${(error as Error).message}`;
+  return error instanceof InTheWay ? { class: "invalid", message, hint: error.hint } : { class: "unknown", message };
 }
 
 /** The end as it is once the code was looked at. */

@@ -59,6 +59,15 @@ export function allPlaces(shop: Shop): Place[] {
   });
 }
 
+/** A branch of the user's has the name that is needed for a folder of branches. */
+export class InTheWay extends Error {
+  readonly hint: string;
+  constructor(branch: string, wanted: string) {
+    super(`The branch ${branch} is in the way of ${wanted}: git cannot have both.`);
+    this.hint = `Rename it (git branch -m ${branch} <other name>), then cox retry.`;
+  }
+}
+
 /** The session's branch; made where the session begins if there is none yet. Returns the commit it names. */
 export async function ensureSessionBranch(commonDir: string, session: SessionId, start: string): Promise<string> {
   const shared = groundOf(commonDir);
@@ -67,8 +76,10 @@ export async function ensureSessionBranch(commonDir: string, session: SessionId,
     const found = await commitOf(shared, ref);
     if (found) return found;
     const made = await moveRefs(shared, [{ ref, from: null, to: start }]);
-    if ("refused" in made && !(await commitOf(shared, ref)))
-      throw new Error(`The branch ${sessionBranch(session)} cannot be made: ${made.refused}`);
+    if (!("refused" in made) || (await commitOf(shared, ref))) continue;
+    for (const branch of ["cox", `cox/${session}`])
+      if (await commitOf(shared, headOf(branch))) throw new InTheWay(branch, sessionBranch(session));
+    throw new Error(`The branch ${sessionBranch(session)} cannot be made: ${made.refused}`);
   }
 }
 

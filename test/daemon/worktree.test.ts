@@ -121,6 +121,18 @@ describe("an attempt in a worktree", () => {
   });
 });
 
+test("a branch of the user's that has the name cox blocks the task, which says what to do", async (t) => {
+  const shop = await shopWith(t, { before: (begun) => void begun.git("branch", "cox") });
+  shop.command("impl-1", "true");
+  const task = await shop.becomes("impl-1", "blocked");
+  assert.equal(task.execution.reason, "invalid");
+  assert.match(JSON.stringify(task.execution.last_attempt?.error), /git branch -m cox /);
+  shop.git("branch", "-m", "cox", "mine");
+  shop.edit("impl-1", (found) => (found.status = "pending"));
+  await shop.becomes("impl-1", "completed");
+  shop.git("branch", "-D", "mine");
+});
+
 describe("gates", () => {
   test("of workspace, session and task all run in the worktree, and what failed goes back to the agent", async (t) => {
     const shop = await shopWith(t, { env: { COX_VERIFY: "test -f a" } });

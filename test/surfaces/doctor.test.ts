@@ -249,14 +249,16 @@ test("versions, file systems, watches and permissions are judged by the figures"
 test("what a fresh worktree does not bring along is said, with the remedy", async (t) => {
   const { dir } = await workspace(t);
   assert.deepEqual(
-    ["submodules", "lfs", "programs"].flatMap((check) => examine(dir).of(check)),
+    ["submodules", "lfs", "programs", "branch"].flatMap((check) => examine(dir).of(check)),
     [],
   );
   writeFileSync(join(dir, ".gitmodules"), '[submodule "x"]\n\tpath = x\n');
   writeFileSync(join(dir, ".gitattributes"), "*.bin filter=lfs\n");
   git(dir, "config", "filter.lfs.clean", "git-lfs clean -- %f");
+  git(dir, "branch", "cox");
   const { of } = examine(dir);
   assert.match(of("submodules")[0]?.fix ?? "", /git submodule update --init/);
   assert.match(of("lfs")[0]?.fix ?? "", /git lfs install/);
   assert.match(of("programs")[0]?.text ?? "", /filter\.lfs\.clean/);
+  assert.match(of("branch")[0]?.fix ?? "", /git branch -m cox/);
 });

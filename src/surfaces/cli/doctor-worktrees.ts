@@ -3,13 +3,18 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Repository } from "../../ledger/git.ts";
 import { disarm, groundOf, tryGit } from "../../worktree/git.ts";
-import { some, warn, type Finding } from "./doctor-finding.ts";
+import { bad, some, warn, type Finding } from "./doctor-finding.ts";
 
 export async function worktreeFindings({ root, commonDir }: Repository): Promise<Finding[]> {
   const findings: Finding[] = [];
   if (existsSync(join(root, ".gitmodules"))) {
     const text = "The repository has submodules: their folders are empty in the worktrees of agents.";
     findings.push(warn("submodules", text, "worktree.setup: [git submodule update --init --recursive]"));
+  }
+  const named = await tryGit(groundOf(commonDir), ["rev-parse", "--verify", "--quiet", "refs/heads/cox"]);
+  if (named.code === 0) {
+    const text = "There is a branch cox: git cannot have the branches of sessions (cox/<session>/…) beside it.";
+    findings.push(bad("branch", text, "git branch -m cox <other name>"));
   }
   const attributes = attempted(join(root, ".gitattributes"));
   const { stdout } = await tryGit(groundOf(commonDir), ["config", "--show-scope", "--get-regexp", "^filter\\.lfs\\."]);
