@@ -1,7 +1,8 @@
 /** What an agent could change to have the user's own git run something. RELIABILITY: agents share the repository's `.git`. */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { plainText } from "../worktree/plain.ts";
 
 const FILES = ["config", "info/attributes", "info/exclude"];
 
@@ -9,7 +10,7 @@ const FILES = ["config", "info/attributes", "info/exclude"];
 export function gitSettings(commonDir: string): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of FILES) {
-    const text = attempted(() => readFileSync(join(commonDir, name), "utf8"));
+    const text = plainText(join(commonDir, name));
     if (text !== undefined) found[`.git/${name}`] = digest(text);
   }
   for (const name of attempted(() => readdirSync(join(commonDir, "hooks"))) ?? []) {

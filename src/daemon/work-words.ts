@@ -14,7 +14,10 @@ export function failureOf(error: unknown, what: string): Failure {
     return { class: "invalid", message, hint: "Remove it from .git/config, then cox retry." };
   }
   const message = `${what}: ${(error as Error).message}`;
-  return error instanceof InTheWay ? { class: "invalid", message, hint: error.hint } : { class: "unknown", message };
+  if (error instanceof InTheWay) return { class: "invalid", message, hint: error.hint };
+  return ["EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")
+    ? { class: "invalid", message, hint: "Give yourself the right to it again (ls -l, chmod), then cox retry." }
+    : { class: "unknown", message };
 }
 
 /** The end as it is once the code was looked at. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Work } from "../model/attempt.ts";
 import { commitOf, git, gitList, GitFailed, moveRefs, tryGit, type Ground } from "./git.ts";
 import { headOf, isMerged, sessionBranch, taskBranch, type Place } from "./place.ts";
+import { plainText } from "./plain.ts";
 import { remakeIndex, takeIndex } from "./index-copy.ts";
 import { keepCommit } from "./rescue.ts";
 
@@ -68,12 +69,12 @@ export async function commitWork(
   const index = join(ground.gitDir, "cox-index");
   const own = { ...ground, index };
   try {
-    const status = await statusIn(place, own, head);
+    const { status, closed } = await statusIn(place, own, head);
     const merging = mergeHead(ground.gitDir);
     const unresolved = status.filter(({ state, path }) => UNMERGED.has(state) && hasMarks(join(ground.workTree, path)));
     if (unresolved.length > 0) return { unresolved: unresolved.map(({ path }) => path) };
     const withheld = await addAll(own, { workTree: ground.workTree, status, limits: of.limits });
-    withheld.push(...(await committedAlready(place, of)));
+    withheld.push(...closed.map((path) => ({ path, why: NOT_READ })), ...(await committedAlready(place, of)));
     let tip = head;
     if (status.length > 0 || merging) {
       const tree = await git(own, ["write-tree"]);
@@ -106,25 +107,36 @@ interface Entry {
   path: string;
 }
 
+const NOT_READ = "it may not be read";
 const UNMERGED = new Set(["DD", "AU", "UD", "UA", "DU", "AA", "UU"]);
 
-/** What differs from HEAD, in an index of our own; a worktree's index that is broken is made anew. */
-async function statusIn(place: Place, own: Ground & { index: string }, head: string): Promise<Entry[]> {
+/**
+ * What differs from HEAD, in an index of our own; a worktree's index that is broken is made anew. `closed`: folders that
+ * may not be read, of which git knows nothing.
+ */
+async function statusIn(
+  place: Place,
+  own: Ground & { index: string },
+  head: string,
+): Promise<{ status: Entry[]; closed: string[] }> {
   takeIndex(place, own.index);
   const args = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"];
-  const first = await tryGit(own, args);
-  if (first.code !== 0) await remakeIndex(place, own.index, head);
-  const entries = first.code === 0 ? first.stdout.split("\0").filter(Boolean) : await gitList(own, args);
-  return entries.map((entry) => ({ state: entry.slice(0, 2), path: entry.slice(3) }));
+  let found = await tryGit(own, args);
+  if (found.code !== 0) {
+    await remakeIndex(place, own.index, head);
+    found = await tryGit(own, args);
+    if (found.code !== 0) throw new GitFailed(args, found);
+  }
+  const entries = found.stdout.split("\0").filter(Boolean);
+  return {
+    status: entries.map((entry) => ({ state: entry.slice(0, 2), path: entry.slice(3) })),
+    closed: [...found.stderr.matchAll(/^warning: could not open directory '(.+)': /gm)].map(([, path = ""]) => path),
+  };
 }
 
 function mergeHead(gitDir: string): string | undefined {
-  try {
-    const text = readFileSync(join(gitDir, "MERGE_HEAD"), "utf8").trim();
-    return /^[0-9a-f]{40,64}$/.test(text) ? text : undefined;
-  } catch {
-    return undefined;
-  }
+  const text = plainText(join(gitDir, "MERGE_HEAD"))?.trim();
+  return text !== undefined && /^[0-9a-f]{40,64}$/.test(text) ? text : undefined;
 }
 
 /** Whether a conflict's marks still stand there; a file that somebody mended without `git add` is resolved. */
@@ -192,7 +204,12 @@ async function refused(full: string, path: string, limits: Limits): Promise<stri
   if (stat && !stat.isFile() && !stat.isSymbolicLink()) return "it is neither a file nor a symbolic link";
   if (stat?.isFile() && stat.size > limits.maxBytes)
     return `it has ${Math.round(stat.size / 1e6)} MB, more than ${Math.round(limits.maxBytes / 1e6)} MB`;
-  return limits.refusal(path, () => (stat?.isFile() ? readFileSync(full) : Buffer.alloc(0)));
+  try {
+    return await limits.refusal(path, () => (stat?.isFile() ? readFileSync(full) : Buffer.alloc(0)));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+    return NOT_READ;
+  }
 }
 
 /** What git could not add, one by one. */
@@ -221,7 +238,7 @@ async function settleBranch(
   { tip, head, onTop }: { tip: string; head: string; onTop: boolean },
 ): Promise<boolean> {
   const ref = headOf(taskBranch(session, task));
-  const isThere = readFileSync(join(ground.gitDir, "HEAD"), "utf8").trim() === `ref: ${ref}`;
+  const isThere = plainText(join(ground.gitDir, "HEAD"))?.trim() === `ref: ${ref}`;
   if (isThere && tip === head) return true;
   const before = isThere && onTop ? undefined : await commitOf(shared, ref);
   if (before && !(await isMerged(shared, before, tip)))

@@ -1,9 +1,10 @@
 /** What a task or a session changed: which two states of the code, and how they differ. */
-import { copyFileSync, existsSync, lstatSync, mkdtempSync, rmSync } from "node:fs";
+import { lstatSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { commitOf, git, gitList, tryGit, type Ground } from "./git.ts";
 import { headOf, sessionBranch, taskBranch } from "./place.ts";
+import { copyPlain } from "./plain.ts";
 
 /** Two commits or trees. */
 export interface Span {
@@ -96,8 +97,7 @@ export async function treeIn(ground: Ground & { workTree: string }): Promise<{ t
   const folder = mkdtempSync(join(tmpdir(), "cox-diff-"));
   const index = join(folder, "index");
   try {
-    const its = join(ground.gitDir, "index");
-    if (existsSync(its)) copyFileSync(its, index);
+    copyPlain(join(ground.gitDir, "index"), index);
     const own = { ...ground, index };
     const listed = ["ls-files", "-z", "--deduplicate", "--modified", "--deleted", "--others", "--exclude-standard"];
     const paths = (await gitList(own, listed)).filter((path) => !path.startsWith(".workflow/"));

@@ -2,9 +2,10 @@
  * Git as the workshop: worktrees, merges, status and diffs, by simple-git. Agents can write the repository's own
  * configuration: no hook, filter, merge driver or monitor that it names is ever executed from here.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { simpleGit } from "simple-git";
+import { plainText } from "./plain.ts";
 
 /** A repository, and where in it git is to work. Absolute paths. */
 export interface Ground {
@@ -184,7 +185,7 @@ const PROGRAMS = [
  * (git-lfs) stay. `cannot`: a name that no `-c` can carry.
  */
 export async function disarm(ground: Ground): Promise<Disarmed> {
-  const text = attempted(() => readFileSync(join(ground.gitDir, "config"), "utf8"));
+  const text = plainText(join(ground.gitDir, "config"));
   // What it includes may change without it.
   const key = text === undefined || /include|worktreeconfig/i.test(text) ? undefined : `${ground.gitDir}\0${text}`;
   const known = key === undefined ? undefined : disarmed.get(key);
@@ -203,14 +204,6 @@ export interface Disarmed {
 
 /** For the configuration as it was last. */
 const disarmed = new Map<string, Disarmed>();
-
-function attempted<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
-  }
-}
 
 async function listPrograms(ground: Ground): Promise<Disarmed> {
   const listed = await gitList(ground, ["config", "--list", "--includes", "--show-scope", "--name-only", "-z"]);

@@ -1,15 +1,15 @@
 /** An index of our own beside the worktree's: what was left locked, or was damaged, is in nobody's way. */
-import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { git } from "./git.ts";
 import type { Place } from "./place.ts";
+import { copyPlain } from "./plain.ts";
 
 /** A copy of the worktree's index, which knows which files are as they were. */
 export function takeIndex({ ground }: Place, index: string): void {
   rmSync(`${index}.lock`, { force: true });
   rmSync(index, { force: true });
-  const its = join(ground.gitDir, "index");
-  if (existsSync(its)) copyFileSync(its, index);
+  copyPlain(join(ground.gitDir, "index"), index);
 }
 
 /** For one that git cannot read. */

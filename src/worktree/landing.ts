@@ -1,9 +1,10 @@
 /** What landing a session comes to, before anything is done: which commit, which files, what is in the way. */
-import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { commitsIn } from "./commits.ts";
 import { commitOf, git, gitList, tryGit, type Ground } from "./git.ts";
 import { adminOf } from "./place.ts";
+import { plainText } from "./plain.ts";
 import { landedBy, LANDED, makersOf, nameOf, trailersOf, type Maker } from "./trailers.ts";
 
 /** Commits that are to be joined: where the target stands, and what is landed. */
@@ -99,7 +100,7 @@ export async function heldAt(ground: Ground, commonDir: string, branch: string):
     const admin = adminOf(commonDir, folder) ?? commonDir;
     for (const state of ["rebase-merge", "rebase-apply"]) {
       const file = join(admin, state, "head-name");
-      if (existsSync(file) && readFileSync(file, "utf8").trim() === branch) return folder;
+      if (plainText(file)?.trim() === branch) return folder;
     }
   }
   return null;

@@ -2,10 +2,11 @@
  * The merge queue's work: exactly the tree that passed comes into the session's branch, by compare-and-swap. Nothing is
  * checked out for it, except to look at the result once more. SPEC section 8.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { commitOf, git, moveRefs, tryGit, type Ground } from "./git.ts";
 import { headOf, isMerged, sessionBranch, type Place } from "./place.ts";
+import { plainText } from "./plain.ts";
 
 export type Candidate =
   /** All of it is in the session's branch already. */
@@ -67,13 +68,7 @@ export function checkedOutAt({ shared, ground }: Place, branch: string): string 
   return undefined;
 }
 
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    return "";
-  }
-}
+const textOf = (path: string) => plainText(path)?.trim() ?? "";
 
 /** Puts a commit that has the task's branch as its ancestor into the worktree, whose files are all committed. */
 export async function moveWorktree({ ground }: Place, commit: string): Promise<void> {

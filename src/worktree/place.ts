@@ -1,10 +1,11 @@
 /** A worktree for each task, on a branch of its own. SPEC section 8. */
-import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, renameSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { SessionId, TaskId } from "../model/ids.ts";
 import { commitOf, git, groundOf, moveRefs, tryGit, type Ground } from "./git.ts";
+import { plainText } from "./plain.ts";
 
 /** Where a task's attempts work. */
 export interface Place {
@@ -38,7 +39,8 @@ export function folderOf(shop: Pick<Shop, "folder">, session: SessionId, task: T
 export function findPlace(shop: Shop, session: SessionId, task: TaskId): Place | undefined {
   const workTree = folderOf(shop, session, task);
   const gitDir = adminOf(shop.commonDir, workTree);
-  if (!gitDir || !existsSync(workTree)) return undefined;
+  // A link in its place leads to what is none of the task's.
+  if (!gitDir || !lstatSync(workTree, { throwIfNoEntry: false })?.isDirectory()) return undefined;
   return placeIn(shop, { session, task, gitDir, workTree });
 }
 
@@ -112,12 +114,16 @@ export async function makePlace(
   const shared: Ground = { ...groundOf(shop.commonDir), disarmed: shop.disarmed };
   const workTree = folderOf(shop, session, task);
   const branch = taskBranch(session, task);
-  if (existsSync(workTree)) renameSync(workTree, await freeName(`${workTree}.left`)); // no git stands behind it
+  if (lstatSync(workTree, { throwIfNoEntry: false })) renameSync(workTree, await freeName(`${workTree}.left`)); // no git stands behind it
   await mkdir(dirname(workTree), { recursive: true });
   const goesOn = tip !== null && !(await isMerged(shared, tip, sessionTip));
-  const from = goesOn ? [workTree, branch] : ["-B", branch, workTree, sessionTip];
-  // A worktree whose folder somebody removed is still registered.
-  const force = adminOf(shop.commonDir, workTree) ? ["--force"] : [];
+  // A worktree whose folder somebody removed is still registered, with the branch checked out: -B would refuse.
+  const registered = adminOf(shop.commonDir, workTree) !== undefined;
+  const moves = registered && !goesOn && tip !== sessionTip;
+  const moved = moves ? await moveRefs(shared, [{ ref: headOf(branch), from: tip, to: sessionTip }]) : null;
+  if (moved && "refused" in moved) throw new Error(`The branch ${branch} cannot be moved: ${moved.refused}`);
+  const from = goesOn || registered ? [workTree, branch] : ["-B", branch, workTree, sessionTip];
+  const force = registered ? ["--force", "--force"] : []; // twice: for one that is locked
   const bare = sparse && sparse.length > 0 ? ["--no-checkout"] : [];
   const workers = of.workers === undefined ? [] : ["-c", `checkout.workers=${of.workers}`];
   await exclusively(() =>
@@ -167,11 +173,8 @@ export function adminOf(commonDir: string, workTree: string): string | undefined
   return readdirSync(folder)
     .map((name) => join(folder, name))
     .find((admin) => {
-      try {
-        return resolve(admin, readFileSync(join(admin, "gitdir"), "utf8").trim()) === wanted;
-      } catch {
-        return false;
-      }
+      const text = plainText(join(admin, "gitdir"));
+      return text !== undefined && resolve(admin, text.trim()) === wanted;
     });
 }
 

@@ -1,6 +1,6 @@
 /** Worktrees: an attempt in one of its own, its commits, its gates, and the merge into the session's branch. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { WORKTREE_FAILPOINTS } from "../../src/daemon/failpoint.ts";
@@ -349,6 +349,42 @@ describe("the worktree", () => {
     );
     await shop.becomes("impl-1", "completed");
     assert.equal(shop.left("found"), ".env\nREADME.md\nset-up\nKEY=1\nset\n");
+  });
+
+  test("what an agent puts in the place of git's files, or of the worktree, holds nobody up", async (t) => {
+    const shop = await shopWith(t);
+    const fifo = 'admin="$(git rev-parse --git-dir)"; rm -f "$admin/$1"; mkfifo "$admin/$1"';
+    shop.command("impl-1", `echo x > x; set -- index; ${fifo}; set -- MERGE_HEAD; ${fifo}`);
+    await shop.becomes("impl-1", "completed");
+    assert.equal(shop.git("ls-tree", "--name-only", BRANCH), "README.md\nx");
+    shop.command("impl-2", 'echo mine > "$HOME/mine"; here="$(pwd)"; cd ..; rm -r "$here"; ln -s "$HOME" "$here"', {
+      execution: { max_attempts: 1 },
+    });
+    await shop.becomes("impl-2", "blocked");
+    assert.match(shop.task("impl-2")?.execution.last_attempt?.error?.message ?? "", /worktree was removed/);
+    assert.equal(shop.left("mine"), "mine\n");
+    shop.edit("impl-2", (task) => {
+      task.execution.command = "echo y > y";
+      task.status = "pending";
+    });
+    await shop.becomes("impl-2", "completed");
+    assert.equal(shop.git("ls-tree", "--name-only", BRANCH), "README.md\nx\ny");
+  });
+
+  const asRoot = process.getuid?.() === 0 && "root may read everything";
+  test("what an agent has closed is named", { skip: asRoot }, async (t) => {
+    const shop = await shopWith(t);
+    shop.command("impl-1", "echo x > file; chmod 0 file; mkdir folder; echo y > folder/y; chmod 0 folder");
+    await shop.becomes("impl-1", "blocked");
+    const { message = "" } = shop.task("impl-1")?.execution.last_attempt?.error ?? {};
+    assert.match(message, /file \(it may not be read\), folder\/ \(it may not be read\)/);
+    for (const name of ["file", "folder"]) chmodSync(join(folder(shop, "impl-1"), name), 0o700);
+    shop.edit("impl-1", (task) => {
+      task.execution.command = "true";
+      task.status = "pending";
+    });
+    await shop.becomes("impl-1", "completed");
+    assert.equal(shop.git("ls-tree", "-r", "--name-only", BRANCH), "README.md\nfile\nfolder/y");
   });
 
   test("nothing that an agent sets up in git is run, and the user is told", async (t) => {
