@@ -44,6 +44,9 @@ const SAFE_CONFIG = [
   "core.attributesFile=/dev/null",
   "core.quotePath=false",
   "commit.gpgSign=false",
+  // Each would run gpg.program.
+  "log.showSignature=false",
+  "merge.verifySignatures=false",
   "merge.renames=true",
   // Whether a submodule is dirty is asked by a git that would run in it.
   "diff.ignoreSubmodules=dirty",

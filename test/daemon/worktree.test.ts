@@ -415,6 +415,27 @@ describe("the worktree", () => {
     assert.equal(shop.git("-c", "core.fsmonitor=false", "cat-file", "-p", `${BRANCH}:root`), "/");
     shop.git("config", "--unset", "core.hooksPath");
   });
+
+  test("no program is run to look at an agent's signature", async (t) => {
+    const shop = await shopWith(t, { checked: false, env: { COX_VERIFY: "true" } });
+    const gpg = `echo gpg >> "$HOME/EVIL"; cat > /dev/null; printf '\\n[GNUPG:] SIG_CREATED D\\n' >&2; echo signature`;
+    writeFileSync(join(shop.home, "gpg"), `#!/bin/sh\n${gpg}\n`, { mode: 0o755 });
+    const commit = "git -c user.name=A -c user.email=a@b commit -q";
+    shop.command("impl-1", `echo one > one; touch "$HOME/1"; ${shop.waits()}`);
+    shop.command(
+      "impl-2",
+      [
+        `git config gpg.program "$HOME/gpg"; git config log.showSignature true; git config merge.verifySignatures true`,
+        `echo two > two; git add two; ${commit} -S -m signed; rm "$HOME/EVIL"`,
+      ].join("; "),
+    );
+    await shop.becomes("impl-2", "completed");
+    assert.match(shop.git("cat-file", "commit", `cox/${SESSION}/impl-2`), /^gpgsig signature/m);
+    await shop.until("the other is at work", () => shop.left("1") !== undefined);
+    shop.release();
+    await shop.becomes("impl-1", "completed");
+    assert.equal(shop.left("EVIL"), undefined);
+  });
 });
 
 describe("the daemon is killed", { concurrency: 2 }, () => {
