@@ -21,6 +21,7 @@ export function limitsFor(
     maxBytes: max_file_mb * 1024 * 1024,
     refusal: async (path, read) => {
       if (paths.length > 0 && !isWithin(path)) return "it is not in the task's paths";
+      if (read === null) return undefined;
       const name = basename(path);
       if (never_commit.some((form) => matchesGlob(name, form)) && !EXAMPLE.test(name))
         return "its name is that of a secret";

@@ -14,8 +14,8 @@ import { keepCommit } from "./rescue.ts";
 export interface Limits {
   /** Larger files are left out, in bytes. */
   maxBytes: number;
-  /** Why a file is not to be committed by where it is, what it is called or holds; undefined: it may be. */
-  refusal(path: string, read: () => Buffer): Promise<string | undefined>;
+  /** Why a file is not to be committed by where it is, what it is called or holds (null: it is deleted); undefined: it may be. */
+  refusal(path: string, read: (() => Buffer) | null): Promise<string | undefined>;
 }
 
 export type Committed =
@@ -177,25 +177,23 @@ async function committedAlready(
 ): Promise<NonNullable<Work["withheld"]>> {
   const { head, base } = standing;
   if (head === base) return [];
-  const paths = await gitList(ground, [
-    "diff-tree",
-    "-r",
-    "-z",
-    "--name-only",
-    "--no-renames",
-    "--diff-filter=d",
-    base,
-    head,
-  ]);
+  const told = await gitList(ground, ["diff-tree", "-r", "-z", "--name-status", "--no-renames", base, head]);
   const found: NonNullable<Work["withheld"]> = [];
-  for (const path of paths) {
-    const why = await refused(join(ground.workTree, path), path, limits);
+  for (let place = 0; place + 1 < told.length; place += 2) {
+    const [kind, path = ""] = told.slice(place, place + 2);
+    const why = await refused(join(ground.workTree, path), path, limits, kind === "D");
     if (why !== undefined) found.push({ path, why: `${why}; the agent has committed it` });
   }
   return found;
 }
 
-async function refused(full: string, path: string, limits: Limits): Promise<string | undefined> {
+async function refused(
+  full: string,
+  path: string,
+  limits: Limits,
+  deleted = !lstatSync(full, { throwIfNoEntry: false }),
+): Promise<string | undefined> {
+  if (deleted) return limits.refusal(path, null);
   const stat = lstatSync(full, { throwIfNoEntry: false });
   if (stat?.isDirectory()) {
     // git lists a folder only where it is a repository: its content would be lost behind a link.

@@ -307,6 +307,22 @@ describe("no work is lost", () => {
 });
 
 describe("what is never committed", () => {
+  test("a deletion outside the task's paths, also one that the agent committed; a secret may be deleted", async (t) => {
+    const shop = await shopWith(t, { env: { COX_PATHS: "enforce" } });
+    for (const path of ["src/.env", "src/code"]) shop.put(`../${path}`, "x\n");
+    shop.git("add", "-f", "src");
+    shop.git("commit", "-q", "-m", "code");
+    const commit = "git -c user.name=A -c user.email=a@b commit -q -m gone";
+    shop.command("impl-1", `git rm -q README.md; ${commit}`, { paths: "src" });
+    const task = await shop.becomes("impl-1", "blocked");
+    const said = /README\.md \(it is not in the task's paths; the agent has committed it\)/;
+    assert.match(task.execution.last_attempt?.error?.message ?? "", said);
+    shop.command("impl-2", `git rm -q src/.env`, { paths: "src" });
+    await shop.becomes("impl-2", "completed");
+    assert.equal(shop.git("ls-tree", "-r", "--name-only", BRANCH), "README.md\nsrc/code");
+    shop.git("reset", "-q", "--hard", "HEAD~1");
+  });
+
   const cases: [string, string, Record<string, string>, RegExp][] = [
     ["a secret's name", "echo x > .env", {}, /\.env \(its name is that of a secret\)/],
     ["a large file", "truncate -s 3M big", { COX_WORKTREE_MAX_FILE_MB: "2" }, /big \(it has 3 MB/],
