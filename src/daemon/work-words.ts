@@ -1,8 +1,11 @@
 /** What is said of an attempt's work: the commits' trailers, and what keeps it from being merged. SPEC section 8. */
+import { join } from "node:path";
 import type { AttemptEnd, GateResult, Work } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import type { SessionId } from "../model/ids.ts";
-import { InTheWay, sessionBranch, type Place } from "../worktree/place.ts";
+import { commitOf } from "../worktree/git.ts";
+import { plainText } from "../worktree/plain.ts";
+import { headOf, InTheWay, sessionBranch, taskBranch, type Place } from "../worktree/place.ts";
 import type { Live } from "./live.ts";
 
 /** The repository's configuration would have git run something that cannot be kept from running. */
@@ -18,6 +21,21 @@ export function failureOf(error: unknown, what: string): Failure {
   return ["EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")
     ? { class: "invalid", message, hint: "Give yourself the right to it again (ls -l, chmod), then cox retry." }
     : { class: "unknown", message };
+}
+
+/** Of a place that has no standing: a branch was deleted under it. */
+export async function nowhere(place: Place): Promise<Failure> {
+  const { ground, shared, session, task } = place;
+  const branch = sessionBranch(session);
+  if (!(await commitOf(shared, headOf(branch)))) {
+    const message = `The branch ${branch} is gone.`;
+    return { class: "invalid", message, hint: `Make it again (git branch ${branch} <commit>), then cox retry.` };
+  }
+  const message = `HEAD of its worktree names no commit: is ${taskBranch(session, task)} gone?`;
+  const moves = plainText(join(ground.gitDir, "logs", "HEAD")) ?? "";
+  const last = [...moves.matchAll(/^\w+ (\w*[1-9a-f]\w*) /gm)].at(-1)?.[1];
+  const hint = `git -C ${ground.workTree} reset --soft ${last} puts it back where it was; then cox retry.`;
+  return { class: "invalid", message, hint: last === undefined ? whereHint(place) : hint };
 }
 
 /** The end as it is once the code was looked at. */
@@ -78,7 +96,7 @@ export function refusal(withheld: NonNullable<Work["withheld"]>, place: Place): 
   };
 }
 
-export function whereHint({ ground }: Place): string {
+function whereHint({ ground }: Place): string {
   return `Put it in order in ${ground.workTree}, then cox retry.`;
 }
 

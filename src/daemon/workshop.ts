@@ -44,11 +44,11 @@ import {
   failureOf,
   inUse,
   NOTHING_CHANGED,
+  nowhere,
   outcomeOf,
   refusal,
   together,
   trailersOf,
-  whereHint,
 } from "./work-words.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -160,16 +160,7 @@ export class Workshop {
     const { run, task } = live;
     const note = await this.noteOf(live);
     const standing = await standingOf(place);
-    if (!standing)
-      return outcomeOf(
-        end,
-        {},
-        {
-          class: "invalid",
-          message: "HEAD of its worktree names no commit, or its session's branch is gone.",
-          hint: whereHint(place),
-        },
-      );
+    if (!standing) return outcomeOf(end, {}, await nowhere(place));
     let { base } = standing;
     const about = trailersOf(live, { end, ledger: note.ledger });
     const title = this.workspace.secrets.redact(task.title).replace(/\s+/g, " ").trim();

@@ -387,6 +387,21 @@ describe("the worktree", () => {
     assert.equal(shop.git("ls-tree", "--name-only", BRANCH), "README.md\nx\ny");
   });
 
+  test("a task whose branch was deleted under it is blocked, and the remedy that is said mends it", async (t) => {
+    const shop = await shopWith(t);
+    shop.command("impl-1", 'echo x > x; git update-ref -d "$(git symbolic-ref HEAD)"');
+    await shop.becomes("impl-1", "blocked");
+    const [, commit = ""] = /reset --soft (\w+) /.exec(shop.read(`${SESSION}/responses/impl-1-a1.json`)) ?? [];
+    assert.equal(commit, shop.git("rev-parse", "main"));
+    shop.git("-C", folder(shop, "impl-1"), "reset", "-q", "--soft", commit);
+    shop.edit("impl-1", (found) => {
+      found.execution.command = "true";
+      found.status = "pending";
+    });
+    await shop.becomes("impl-1", "completed");
+    assert.equal(shop.git("ls-tree", "--name-only", BRANCH), "README.md\nx");
+  });
+
   const asRoot = process.getuid?.() === 0 && "root may read everything";
   test("what an agent has closed is named", { skip: asRoot }, async (t) => {
     const shop = await shopWith(t);
