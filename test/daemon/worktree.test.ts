@@ -191,7 +191,7 @@ describe("gates", () => {
   test("run on what a person made of a conflict, which has passed nothing yet", async (t) => {
     const shop = await shopWith(t, { env: { COX_VERIFY: "! grep -q bad README.md" } });
     for (const id of ["impl-1", "impl-2"])
-      shop.command(id, `echo ${id} > README.md; touch "$HOME/${id}"; ${shop.waits(id)}`);
+      shop.command(id, `echo ${id} > README.md; touch "$HOME/at-${id}"; ${shop.waits(id)}`);
     await shop.until("both are at work", () => readdirSync(shop.home).length === 2);
     shop.release("impl-1");
     await shop.becomes("impl-1", "completed");
