@@ -3,8 +3,12 @@ import { mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDone, makeLab, recordedSubjects, startDaemon, stopDaemon, until, usage } from "./lab.ts";
 
-export async function throughput(tasks = 1000): Promise<string[]> {
-  const lab = makeLab({ config: "concurrency: 8\nisolation: none\n" });
+export async function throughput(): Promise<string[]> {
+  return [...(await done(1000, "none")), ...(await done(150, "worktree"))];
+}
+
+async function done(tasks: number, isolation: "none" | "worktree"): Promise<string[]> {
+  const lab = makeLab({ config: `concurrency: 8\nisolation: ${isolation}\n` });
   const staged = join(lab.workspace, ".run", "staged");
   const folder = join(lab.workspace, "WFS-bench", ".task");
   mkdirSync(staged, { recursive: true });
@@ -35,7 +39,7 @@ export async function throughput(tasks = 1000): Promise<string[]> {
     const seconds = (performance.now() - began) / 1000;
     const { cpu } = usage(pid);
     lines.push(
-      `${tasks} tasks of \`true\`, 8 at a time, all recorded: ${(tasks / seconds).toFixed(0)} tasks/s (${seconds.toFixed(1)} s), ` +
+      `${tasks} tasks of \`true\`, 8 at a time, isolation ${isolation}, all recorded: ${(tasks / seconds).toFixed(0)} tasks/s (${seconds.toFixed(1)} s), ` +
         `${((seconds * 1000) / tasks).toFixed(2)} ms a task, daemon ${((cpu * 1000) / tasks).toFixed(2)} ms CPU a task, peak memory ${peak.toFixed(0)} MB`,
     );
   } finally {
@@ -47,4 +51,4 @@ export async function throughput(tasks = 1000): Promise<string[]> {
 
 const isOfTask = (subject: string) => / impl-\d+: /.test(subject);
 
-if (import.meta.main) for (const line of await throughput(Number(process.argv[2] ?? 1000))) console.log(line);
+if (import.meta.main) for (const line of await throughput()) console.log(line);

@@ -111,7 +111,7 @@ export async function boot(of: {
     begun: new Map(),
     config: settings,
     roles,
-    policy: { ...policyOf(settings, roles), hasCommits: repository.hasCommits },
+    policy: policyOf(settings, roles, repository.hasCommits),
     state: emptyState(),
     ledger: opened.ok,
     ledgerRef,

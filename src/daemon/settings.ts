@@ -41,7 +41,7 @@ async function reloadConfig(workspace: Workspace): Promise<boolean> {
   }
   workspace.secrets.add(read.ok.agent.env);
   workspace.config = read.ok;
-  workspace.policy = { ...policyOf(read.ok, workspace.roles), hasCommits: workspace.hasCommits };
+  workspace.policy = policyOf(read.ok, workspace.roles, workspace.hasCommits);
   log.setLevel(read.ok.log_level);
   log.say("info", "config.yaml was taken");
   return true;
@@ -53,7 +53,7 @@ async function reloadRoles(workspace: Workspace): Promise<void> {
     say: (text) => workspace.log.say("warn", text),
   });
   workspace.secrets.addRoles(workspace.roles);
-  workspace.policy = { ...policyOf(workspace.config, workspace.roles), hasCommits: workspace.hasCommits };
+  workspace.policy = policyOf(workspace.config, workspace.roles, workspace.hasCommits);
 }
 
 export async function loadConfig(

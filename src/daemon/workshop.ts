@@ -9,8 +9,8 @@ import { agentEnvironment } from "../agent/environment.ts";
 import { runGates } from "../agent/gates.ts";
 import type { AttemptEnd, GateResult, Work } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
-import { attemptName, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
-import { pathsOf } from "../model/task.ts";
+import { attemptName, taskKey, type RunId, type SessionId, type TaskId } from "../model/ids.ts";
+import { pathsOf, type Task } from "../model/task.ts";
 import { parseDuration } from "../model/time.ts";
 import { RUN } from "../store/paths.ts";
 import { commitWork, standingOf, workOf } from "../worktree/commit.ts";
@@ -69,8 +69,8 @@ export type Entered = { place: Place } | { failure: Failure };
 
 export class Workshop {
   private readonly workspace: Workspace;
-  /** Tasks whose last attempt left nothing at all in its worktree: task → what its branch names. */
-  private readonly unchanged = new Map<TaskKey, string>();
+  /** Attempts that are done and left nothing at all in their worktree: run → what the task's branch names. */
+  private readonly unchanged = new Map<RunId, string>();
   /** One merge at a time into a session's branch. */
   private readonly queues = new Map<SessionId, Promise<unknown>>();
 
@@ -93,7 +93,7 @@ export class Workshop {
     try {
       const shop = await this.shop();
       const tips = await tipsOf(shop.commonDir, session, id);
-      const sessionTip = tips.sessionTip ?? (await this.sessionTip(session));
+      const sessionTip = tips.sessionTip ?? (await this.begin(session));
       let place = findPlace(shop, session, id);
       if (place && run.clean) {
         await this.clear(place, sessionTip);
@@ -190,14 +190,16 @@ export class Workshop {
     const gates = first.results.length > 0 ? { gates: first.results } : {};
     if (first.failure) return outcomeOf(end, { work: await work(null), ...gates }, first.failure);
     failpoint("gates-passed");
-    if (committed.ok.clean && first.results.length === 0 && tip === base)
-      this.unchanged.set(taskKey(run.session, run.id), tip);
-    if (live.stopping || tip === base) return outcomeOf(end, { work: await work(null), ...gates });
+    if (live.stopping) return outcomeOf(end, { work: await work(null), ...gates });
+    if (tip === base) {
+      if (committed.ok.held === "nothing" && first.results.length === 0) this.unchanged.set(run.runId, tip);
+      return outcomeOf(end, { work: await work(null), ...gates });
+    }
     if (task.execution.approve === "after" && !run.merging) return outcomeOf(end, { work: await work(null), ...gates });
 
     const message = `Merge ${run.session} ${run.id}: ${title}\n\n${about}\n`;
     const merge = await this.inTurn(run.session, () =>
-      this.merge(live, place, { tip, message, base, plain: committed.ok.plain, onto: standing.sessionTip }),
+      this.merge(live, place, { tip, message, base, plain: committed.ok.held === "one", onto: standing.sessionTip }),
     );
     ({ tip, base } = merge);
     const facts = { work: await work(merge.merged), ...(merge.gates.length > 0 ? { gates: merge.gates } : gates) };
@@ -257,8 +259,7 @@ export class Workshop {
     const why = task ? "left in its worktree when it was completed" : "left in its worktree when its task was deleted";
     await this.inTurn(session, async () => {
       if (!isOver()) return;
-      const unchanged = this.unchanged.get(taskKey(session, id));
-      this.unchanged.delete(taskKey(session, id));
+      const unchanged = this.takeUnchanged(task);
       const left = await removePlace(place, { why, at: new Date(), pristine: unchanged !== undefined });
       if ("stays" in left)
         return log.say("warn", `the worktree of ${session} ${id} stays (${place.ground.workTree}): ${left.stays}`);
@@ -267,6 +268,15 @@ export class Workshop {
       rmSync(`${place.ground.workTree}.setup.log`, { force: true });
       if (task && !task.execution.commit) await dropEmptyBranch(place, unchanged);
     });
+  }
+
+  /** Of a task that this very attempt completed; in the worktree of one that waited, a person may have worked since. */
+  private takeUnchanged(task: Task | undefined): string | undefined {
+    const runId = task?.execution.last_attempt?.run_id as RunId | null | undefined;
+    if (!runId) return undefined;
+    const tip = this.unchanged.get(runId);
+    this.unchanged.delete(runId);
+    return tip;
   }
 
   /** Of a session that leaves the disk. */
@@ -300,11 +310,10 @@ export class Workshop {
     await git(shared, ["branch", "--delete", "--force", "--", taskBranch(session, task)]);
   }
 
-  private async sessionTip(session: SessionId): Promise<string> {
+  /** The session's branch, where its session's work begins. */
+  private async begin(session: SessionId): Promise<string> {
     const { state, commonDir, gitDir } = this.workspace;
     const shared = groundOf(commonDir);
-    const known = await commitOf(shared, headOf(sessionBranch(session)));
-    if (known) return known;
     const from = state.sessions.get(session)?.file.base_branch;
     const start =
       (from ? await commitOf(shared, headOf(from)) : null) ?? (await commitOf({ gitDir }, "HEAD")) ?? undefined;

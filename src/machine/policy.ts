@@ -62,7 +62,7 @@ export function today({ now, day }: Lent): { name: string; ends: Instant } {
   return { name, ends: instant(toMs(`${name}T00:00:00.000Z`) + 86_400_000) };
 }
 
-export function policyOf(config: Config, roles: ReadonlyMap<string, Role>): Policy {
+export function policyOf(config: Config, roles: ReadonlyMap<string, Role>, hasCommits = false): Policy {
   const ms = (text: string) => parseDuration(text) ?? 0;
   return {
     concurrency: config.concurrency === "auto" ? config.max_concurrency : config.concurrency,
@@ -79,7 +79,7 @@ export function policyOf(config: Config, roles: ReadonlyMap<string, Role>): Poli
     retention: { completed: ms(config.retention.completed), failed: ms(config.retention.failed) },
     roles,
     isolation: config.isolation,
-    hasCommits: false,
+    hasCommits,
     worktreeRetry: config.worktree.retry,
     onConflict: config.on_conflict,
     model: config.agent.model,

@@ -23,12 +23,11 @@ export type Committed =
       ok: {
         /** The tip of the task's branch. */
         tip: string;
-        /** The commit that was made of what was not committed; null where the agent had committed it all. */
-        made: string | null;
-        /** That commit is all there is, right on the base. */
-        plain: boolean;
-        /** Nothing was there to be committed, and HEAD was on the task's branch. */
-        clean: boolean;
+        /**
+         * What the worktree held beyond the base: `nothing` to commit, with HEAD on the task's branch; `one` commit of ours,
+         * right on the base; or anything else.
+         */
+        held: "nothing" | "one" | "more";
         withheld: NonNullable<Work["withheld"]>;
       };
     }
@@ -86,15 +85,9 @@ export async function commitWork(
     const isThere = await settleBranch(place, { tip, head, onTop: head === base });
     for (const name of ["index.lock", ...(merging ? ["MERGE_HEAD", "MERGE_MSG", "MERGE_MODE"] : [])])
       rmSync(join(ground.gitDir, name), { force: true });
-    return {
-      ok: {
-        tip,
-        made: tip === head ? null : tip,
-        plain: tip !== head && head === base && !merging,
-        clean: isThere && status.length === 0 && !merging,
-        withheld,
-      },
-    };
+    const nothing = isThere && status.length === 0 && !merging;
+    const one = tip !== head && head === base && !merging;
+    return { ok: { tip, held: nothing ? "nothing" : one ? "one" : "more", withheld } };
   } finally {
     rmSync(index, { force: true });
     rmSync(`${index}.lock`, { force: true });

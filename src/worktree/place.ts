@@ -122,23 +122,16 @@ export async function makePlace(
   const moves = registered && !goesOn && tip !== sessionTip;
   const moved = moves ? await moveRefs(shared, [{ ref: headOf(branch), from: tip, to: sessionTip }]) : null;
   if (moved && "refused" in moved) throw new Error(`The branch ${branch} cannot be moved: ${moved.refused}`);
-  const from = goesOn || registered ? [workTree, branch] : ["-B", branch, workTree, sessionTip];
+  const from = goesOn || registered ? [workTree, branch] : ["--no-track", "-B", branch, workTree, sessionTip];
   const force = registered ? ["--force", "--force"] : []; // twice: for one that is locked
   const bare = sparse && sparse.length > 0 ? ["--no-checkout"] : [];
   const workers = of.workers === undefined ? [] : ["-c", `checkout.workers=${of.workers}`];
-  await exclusively(() =>
-    git(shared, [...workers, "worktree", "add", "--no-track", ...force, ...bare, ...from].filter(keepsTrack(from))),
-  );
+  await exclusively(() => git(shared, [...workers, "worktree", "add", ...force, ...bare, ...from]));
   const gitDir = adminOf(shop.commonDir, workTree);
   if (!gitDir) throw new Error(`git made a worktree at ${workTree} and does not know it.`);
   const place = placeIn(shop, { session, task, gitDir, workTree });
   if (bare.length > 0 && sparse) await checkOutOnly(place, sparse);
   return place;
-}
-
-/** `--no-track` belongs to a branch that is made. */
-function keepsTrack(from: readonly string[]): (word: string) => boolean {
-  return (word) => word !== "--no-track" || from[0] === "-B";
 }
 
 /** Cone of folders, kept in this worktree alone: `git sparse-checkout` would change the configuration that all share. */

@@ -293,6 +293,17 @@ describe("no work is lost", () => {
     await shop.until("its worktree is gone", () => !existsSync(folder(shop, "impl-1")));
   });
 
+  test("what a person puts into a worktree that waits for approval is kept, though its agent changed nothing", async (t) => {
+    const shop = await shopWith(t);
+    shop.command("impl-1", "true", { execution: { approve: "after" } });
+    await shop.becomes("impl-1", "blocked");
+    writeFileSync(join(folder(shop, "impl-1"), "mine"), "by hand\n");
+    shop.remove(`${SESSION}/.task/impl-1.json`);
+    await shop.until("its worktree is gone", () => !existsSync(folder(shop, "impl-1")));
+    const ref = shop.git("for-each-ref", "--format=%(refname)", "refs/cox/rescue");
+    assert.equal(shop.git("show", `${ref}:mine`), "by hand");
+  });
+
   test("a further attempt after a crash begins clean, with what was left kept", async (t) => {
     const shop = await shopWith(t);
     shop.command(

@@ -1,8 +1,9 @@
 /** What of a repository a fresh worktree does not bring along. SPEC section 8. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Repository } from "../../ledger/git.ts";
 import { disarm, groundOf, tryGit } from "../../worktree/git.ts";
+import { plainText } from "../../worktree/plain.ts";
 import { bad, some, warn, type Finding } from "./doctor-finding.ts";
 
 export async function worktreeFindings({ root, commonDir }: Repository): Promise<Finding[]> {
@@ -16,7 +17,7 @@ export async function worktreeFindings({ root, commonDir }: Repository): Promise
     const text = "There is a branch cox: git cannot have the branches of sessions (cox/<session>/…) beside it.";
     findings.push(bad("branch", text, "git branch -m cox <other name>"));
   }
-  const attributes = attempted(join(root, ".gitattributes"));
+  const attributes = plainText(join(root, ".gitattributes")) ?? "";
   const { stdout } = await tryGit(groundOf(commonDir), ["config", "--show-scope", "--get-regexp", "^filter\\.lfs\\."]);
   const isTheirs = stdout.split("\n").some((line) => /^(?:global|system)\s/.test(line));
   if (/filter=lfs/.test(attributes) && !isTheirs) {
@@ -30,12 +31,4 @@ export async function worktreeFindings({ root, commonDir }: Repository): Promise
     findings.push(warn("programs", text, "look whether they are yours; yours belong into ~/.gitconfig"));
   }
   return findings;
-}
-
-function attempted(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
