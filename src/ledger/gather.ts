@@ -8,11 +8,16 @@ import { join } from "node:path";
 import { git } from "./git.ts";
 import { ASIDE, type OwnPack, type PackFiles } from "./pack-files.ts";
 
-/** In smaller packs objects are as they were written, not compressed; in larger ones that was made good before. */
-const LARGE = 64 * 1024 * 1024;
+/** Bytes of the packs that become one at a time: what that costs, and what is lost when it is cut off, is bounded. */
+const MOST_BYTES = 64 * 1024 * 1024;
 
-/** Those that are to become one. */
-export function smallOnes(packs: readonly OwnPack[]): OwnPack[] {
+const isRaw = ({ listing }: OwnPack) => listing !== undefined;
+
+/**
+ * Those that are to become one next: if it is worth it for so many, else none. Raw ones, whose objects are to be
+ * compressed, and those that git has made are never mixed.
+ */
+export function toGather(packs: readonly OwnPack[], least: number): OwnPack[] {
   const sorted = [...packs].sort((a, b) => a.bytes - b.bytes);
   let sum = 0;
   let count = 0;
@@ -21,7 +26,16 @@ export function smallOnes(packs: readonly OwnPack[]): OwnPack[] {
     if (bytes < 2 * sum) count = place + 1;
     sum += bytes;
   });
-  return sorted.slice(0, count);
+  const small = sorted.slice(0, count);
+  const raw = small.filter(isRaw);
+  const chosen = raw.length >= least ? raw : small;
+  let [bytes, many] = [0, 0];
+  for (const pack of chosen) {
+    bytes += pack.bytes;
+    if (many >= least && bytes > MOST_BYTES) break;
+    many++;
+  }
+  return many < least ? [] : chosen.slice(0, many);
 }
 
 /**
@@ -41,10 +55,11 @@ export async function gatherPacks(
   try {
     await mkdir(aside);
     const config = ["pack.threads=1", "pack.packSizeLimit=0", "pack.writeReverseIndex=false"];
-    const input = packs.map(({ name }) => `pack-${name}.pack\n`).join("");
-    const args = ["pack-objects", "--stdin-packs", "--delta-base-offset", "-q", join(aside, "pack")];
-    if (packs.reduce((sum, { bytes }) => sum + bytes, 0) < LARGE) args.splice(1, 0, "--no-reuse-object");
-    const made = await git(args, { cwd: gitDir, gitDir, config, input, signal });
+    // Told which packs, and not which objects, git walks through every folder of every commit in them to give them names.
+    const input = (await Promise.all(packs.map((pack) => files.objects(pack)))).join("");
+    const args = ["pack-objects", "--delta-base-offset", "-q", join(aside, "pack")];
+    if (packs.every(isRaw)) args.splice(1, 0, "--no-reuse-object");
+    const made = await git(args, { cwd: gitDir, gitDir, config, input, signal, inBackground: true });
     const name = made.stdout.toString().trim();
     if (made.code !== 0 || !/^[0-9a-f]{40,64}$/.test(name)) return undefined;
     return (brought = await files.bring(taken, join(aside, `pack-${name}`)));
@@ -57,5 +72,5 @@ export async function gatherPacks(
 /** So that the story of one file is found without reading all commits; of the ledger's commits only. */
 export async function writeCommitGraph(gitDir: string, tip: string, signal: AbortSignal): Promise<void> {
   const args = ["commit-graph", "write", "--split", "--changed-paths", "--stdin-commits", "--no-progress"];
-  await git(args, { cwd: gitDir, gitDir, input: `${tip}\n`, signal });
+  await git(args, { cwd: gitDir, gitDir, input: `${tip}\n`, signal, inBackground: true });
 }

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import { existsSync } from "node:fs";
 import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
+import { constants, setPriority } from "node:os";
 import { resolve } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 
@@ -36,6 +37,8 @@ export interface GitOptions {
   config?: string[];
   /** Ends git with SIGTERM. */
   signal?: AbortSignal;
+  /** It gives way to all else that wants the processor. */
+  inBackground?: boolean;
   /** To talk to a remote: with what the surroundings say about proxies, agents and programs for that. */
   remote?: boolean;
 }
@@ -92,7 +95,7 @@ export function openGit(args: readonly string[], options: GitOptions & { stdio?:
   const own = options.gitDir !== undefined;
   const settings = [...SAFE_CONFIG, ...(options.config ?? [])].flatMap((setting) => ["-c", setting]);
   const where = own ? [`--git-dir=${options.gitDir}`] : [];
-  return spawn("git", [...where, "--no-pager", ...settings, ...args], {
+  const child = spawn("git", [...where, "--no-pager", ...settings, ...args], {
     cwd: options.cwd,
     env: options.remote ? remoteEnvironment() : gitEnvironment(own),
     stdio: options.stdio ?? "pipe",
@@ -100,6 +103,16 @@ export function openGit(args: readonly string[], options: GitOptions & { stdio?:
     detached: true,
     windowsHide: true,
   });
+  if (options.inBackground && child.pid !== undefined) giveWay(child.pid);
+  return child;
+}
+
+function giveWay(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // It has ended already.
+  }
 }
 
 /** Runs git to its end. A failure is a value. */

@@ -21,6 +21,8 @@ const TEMPORARY = "cox_tmp_";
 export interface OwnPack {
   name: string;
   bytes: number;
+  /** Of one that this daemon has written, most of whose objects are not compressed: see {@link Pack}. */
+  listing?: string;
 }
 
 export class PackFiles {
@@ -29,6 +31,8 @@ export class PackFiles {
   private readonly ref: string;
   private readonly durable: boolean;
   private readonly names: PackNames;
+  /** In bytes. */
+  private readonly idLength: number;
   /** What a larger one holds as well, or nothing names. */
   private retired: string[] = [];
   /** The `.keep` that was made last. */
@@ -39,9 +43,10 @@ export class PackFiles {
     this.folder = join(options.gitDir, "objects/pack");
     this.ref = options.ref;
     this.durable = options.durability === "full";
+    this.idLength = options.format === "sha1" ? 20 : 32;
     this.names = new PackNames({
       gitDir: options.gitDir,
-      length: options.format === "sha1" ? 40 : 64,
+      length: 2 * this.idLength,
       make: async (name) => {
         await this.mark(name);
         await write(this.path(name, "pack"), [], "new", 0o600);
@@ -54,7 +59,7 @@ export class PackFiles {
    * Resolves when the pack can be read and, with `full`, lasts. Throws errno errors; then nothing of it is left.
    * Beside a gc it takes the longer, the more packs there are already.
    */
-  async put({ pack, index }: Pack, others: number): Promise<OwnPack> {
+  async put({ pack, index, listing }: Pack, others: number): Promise<OwnPack> {
     const staged = join(this.folder, TEMPORARY + randomUUID());
     if (!existsSync(this.folder)) mkdirSync(this.folder, { recursive: true });
     const taken = await this.names.take(true);
@@ -65,7 +70,7 @@ export class PackFiles {
       await this.names.ripen(taken, others + this.retired.length);
       renameSync(staged, this.path(name, "idx"));
       if (this.durable) await syncFolder(this.folder);
-      return { name, bytes: pack.reduce((sum, { length }) => sum + length, 0) };
+      return { name, bytes: pack.reduce((sum, { length }) => sum + length, 0), listing };
     } catch (error) {
       await rm(staged, { force: true }).catch(() => {});
       await this.remove(name).catch(() => {});
@@ -160,6 +165,17 @@ export class PackFiles {
   async find(name: string): Promise<OwnPack | undefined> {
     const [pack] = await Promise.all([stat(this.path(name, "pack")), stat(this.path(name, "idx"))]).catch(() => []);
     return pack && { name, bytes: pack.size };
+  }
+
+  /** The objects in it as git reads them: each on a line. Else from its index (gitformat-pack, version 2), without paths. */
+  async objects({ name, listing }: OwnPack): Promise<string> {
+    if (listing !== undefined) return listing;
+    const index = await readFile(this.path(name, "idx"));
+    const from = 8 + 256 * 4;
+    const count = index.readUInt32BE(from - 4);
+    const length = this.idLength;
+    const idAt = (place: number) => index.toString("hex", from + place * length, from + (place + 1) * length);
+    return Array.from({ length: count }, (_, place) => `${idAt(place)}\n`).join("");
   }
 
   /** Those that are marked as this ledger's, and what a killed writer left half done is cleared away. */

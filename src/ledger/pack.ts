@@ -12,6 +12,8 @@ export interface Pack {
   name: string;
   pack: Buffer[];
   index: Buffer[];
+  /** As `git pack-objects` reads them: a line `<id> <path>` for each object. Those of a like path make good deltas of each other. */
+  listing: string;
 }
 
 const TYPES = { commit: 1, tree: 2, blob: 3, delta: 6 };
@@ -26,7 +28,7 @@ const DEEPEST = 40;
 export class PackBuilder {
   private readonly format: ObjectFormat;
   private bytes: Buffer;
-  private readonly objects = new Map<string, { offset: number; crc: number; depth: number }>();
+  private readonly objects = new Map<string, { offset: number; crc: number; depth: number; path: string }>();
   /** Bytes so far. */
   size = 12;
 
@@ -41,25 +43,26 @@ export class PackBuilder {
     return this.bytes;
   }
 
-  blob(content: Buffer): string {
-    return this.add("blob", content);
+  /** `path`: where it is, or ends; for {@link Pack.listing}. */
+  blob(content: Buffer, path: string): string {
+    return this.add("blob", content, path);
   }
 
   commit(content: Buffer): string {
-    return this.add("commit", content);
+    return this.add("commit", content, "");
   }
 
-  tree({ bytes, from }: Encoded): string {
+  tree({ bytes, from, name }: Encoded): string {
     const id = objectId(this.format, "tree", bytes);
     if (this.objects.has(id)) return id;
     const base = from && this.objects.get(from.id);
     if (!base || from.length < SMALLEST_DELTA_BASE || base.depth >= DEEPEST) {
-      this.put(id, { head: header(TYPES.tree, bytes.length), content: bytes, depth: 0 });
+      this.put(id, { head: header(TYPES.tree, bytes.length), content: bytes, depth: 0, path: name });
       return id;
     }
     const delta = deltaOf(from.length, bytes.length, from.pieces);
     const head = Buffer.concat([header(TYPES.delta, delta.length), backwards(this.size - base.offset)]);
-    this.put(id, { head, content: delta, depth: base.depth + 1 });
+    this.put(id, { head, content: delta, depth: base.depth + 1, path: name });
     return id;
   }
 
@@ -71,7 +74,13 @@ export class PackBuilder {
     const checksum = hashOf(this.format, [this.bytes.subarray(0, this.size)]);
     this.reserve(checksum.length);
     const end = this.size + checksum.copy(this.bytes, this.size);
-    return { name: checksum.toString("hex"), pack: [this.bytes.subarray(0, end)], index: this.index(checksum) };
+    const listing = [...this.objects].map(([id, { path }]) => `${id} ${path.replaceAll("\n", "?")}\n`).join("");
+    return {
+      name: checksum.toString("hex"),
+      pack: [this.bytes.subarray(0, end)],
+      index: this.index(checksum),
+      listing,
+    };
   }
 
   /** Version 2: fan-out, ids, checksums, offsets (large ones apart, which no pack of ours has). */
@@ -94,22 +103,25 @@ export class PackBuilder {
     return [...body, hashOf(this.format, body)];
   }
 
-  private add(type: "blob" | "commit", content: Buffer): string {
+  private add(type: "blob" | "commit", content: Buffer, path: string): string {
     const id = objectId(this.format, type, content);
     if (this.objects.has(id)) return id;
     const head = header(TYPES[type], content.length);
     const compressed = content.length >= WORTH_COMPRESSING ? deflateSync(content, { level: 1 }) : undefined;
-    this.put(id, { head, content: compressed ?? content, depth: 0, isCompressed: compressed !== undefined });
+    this.put(id, { head, content: compressed ?? content, depth: 0, path, isCompressed: compressed !== undefined });
     return id;
   }
 
-  private put(id: string, entry: { head: Buffer; content: Buffer; depth: number; isCompressed?: boolean }): void {
-    const { head, content, depth, isCompressed = false } = entry;
+  private put(
+    id: string,
+    entry: { head: Buffer; content: Buffer; depth: number; path: string; isCompressed?: boolean },
+  ): void {
+    const { head, content, depth, path, isCompressed = false } = entry;
     const offset = this.size;
     this.reserve(head.length + (isCompressed ? content.length : storedSize(content)));
     const at = offset + head.copy(this.bytes, offset);
     this.size = isCompressed ? at + content.copy(this.bytes, at) : store(content, this.bytes, at);
-    this.objects.set(id, { offset, crc: crc32(this.bytes.subarray(offset, this.size)), depth });
+    this.objects.set(id, { offset, crc: crc32(this.bytes.subarray(offset, this.size)), depth, path });
   }
 
   private reserve(more: number): void {

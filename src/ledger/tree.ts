@@ -11,6 +11,8 @@ const SLASH = 0x2f;
 
 /** A folder after some of its entries have changed. */
 export interface Encoded {
+  /** The folder's; empty for the outermost. */
+  name: string;
   /** Its own: to be copied by whoever keeps them. */
   bytes: Buffer;
   /** The encoding before, and how this one is put together of pieces of it and of new bytes; for a delta. */
@@ -87,7 +89,7 @@ export class Folder {
   }
 
   /** Encodes what has changed, innermost first. Answers the id, or undefined for a folder with nothing in it. */
-  write(emit: Emit): string | undefined {
+  write(emit: Emit, own = ""): string | undefined {
     const replaced: Replacement[] = [];
     const replace = (name: string, isFolder: boolean, entry: Buffer | null) => {
       const key = keyOf(name, isFolder);
@@ -103,12 +105,12 @@ export class Folder {
     }
     this.changed.clear();
     for (const name of this.dirty) {
-      const id = this.folders.get(name)?.write(emit);
+      const id = this.folders.get(name)?.write(emit, name);
       if (id === undefined) this.folders.delete(name);
       replace(name, true, id === undefined ? null : this.entry(FOLDER, name, id));
     }
     this.dirty.clear();
-    if (replaced.length > 0) this.encode(replaced, emit);
+    if (replaced.length > 0) this.encode(replaced, emit, own);
     return this.count === 0 ? undefined : this.id;
   }
 
@@ -171,7 +173,7 @@ export class Folder {
     return this.starts[place] ?? 0;
   }
 
-  private encode(replaced: Replacement[], emit: Emit): void {
+  private encode(replaced: Replacement[], emit: Emit, name: string): void {
     replaced.sort((a, b) => a.place - b.place || Number(a.there) - Number(b.there) || Buffer.compare(a.key, b.key));
     const length = this.start(this.count);
     const pieces: Piece[] = [];
@@ -190,7 +192,7 @@ export class Folder {
     const { id } = this;
     const bytes = this.bytes.subarray(0, this.start(this.count));
     if (this.count === 0) this.id = undefined;
-    else this.id = emit({ bytes, ...(id === undefined ? {} : { from: { id, length, pieces } }) });
+    else this.id = emit({ name, bytes, ...(id === undefined ? {} : { from: { id, length, pieces } }) });
   }
 
   /** Into the room of the encoding before the last, which is this one's in turn. */

@@ -1,7 +1,7 @@
 /** Makes commits: a pack for each batch, written by us; the ref is moved by git. See docs/decisions/0007. */
 import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 import { readFile, writeFile } from "node:fs/promises";
-import { gatherPacks, smallOnes, writeCommitGraph } from "./gather.ts";
+import { gatherPacks, toGather, writeCommitGraph } from "./gather.ts";
 import { git } from "./git.ts";
 import { PackBuilder, type ObjectFormat } from "./pack.ts";
 import { PackFiles, type OwnPack } from "./pack-files.ts";
@@ -97,10 +97,10 @@ export class Writer {
         for (const { path, content } of draft.changes) if (content === null) root.set(path, null);
         for (const { path, content } of draft.changes) {
           if (content === null) continue;
-          root.set(path, pack.blob(content));
+          root.set(path, pack.blob(content, path));
           await pass();
         }
-        const tree = root.write((encoded) => pack.tree(encoded)) ?? pack.tree({ bytes: Buffer.alloc(0) });
+        const tree = root.write((encoded) => pack.tree(encoded)) ?? pack.tree({ name: "", bytes: Buffer.alloc(0) });
         const parents = [commits.at(-1) ?? parent, draft.joins].filter((id) => id !== null && id !== undefined);
         commits.push(pack.commit(await this.commit(tree, parents, draft)));
         await pass();
@@ -193,17 +193,19 @@ export class Writer {
 
   private async gather(tip: string): Promise<void> {
     const { gitDir } = this.options;
-    // A gc takes those of a former life.
-    this.former = (await Promise.all(this.former.map(({ name }) => this.files.find(name)))).filter((one) => !!one);
-    const small = smallOnes([...this.packs, ...this.former]);
-    if (small.length < FEW_PACKS) return;
-    const made = await gatherPacks(gitDir, this.files, small, this.hurry.signal);
-    if (!made) return;
-    const rest = (packs: OwnPack[]) => packs.filter((pack) => !small.includes(pack));
-    this.packs = [...rest(this.packs), made];
-    this.former = rest(this.former);
-    this.files.retire(small.map(({ name }) => name));
-    if (!(await this.files.clear())) this.keepHouseLater(tip);
+    const { signal } = this.hurry;
+    while (!signal.aborted) {
+      // A gc takes those of a former life.
+      this.former = (await Promise.all(this.former.map(({ name }) => this.files.find(name)))).filter((one) => !!one);
+      const some = toGather([...this.packs, ...this.former], FEW_PACKS);
+      const made = some.length > 0 ? await gatherPacks(gitDir, this.files, some, signal) : undefined;
+      if (!made) return;
+      const rest = (packs: OwnPack[]) => packs.filter((pack) => !some.includes(pack));
+      this.packs = [...rest(this.packs), made];
+      this.former = rest(this.former);
+      this.files.retire(some.map(({ name }) => name));
+      if (!(await this.files.clear())) return this.keepHouseLater(tip);
+    }
   }
 
   private async writeGraph(tip: string): Promise<void> {

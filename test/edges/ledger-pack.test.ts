@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import fc from "fast-check";
 import { objectId, PackBuilder, type ObjectFormat } from "../../src/ledger/pack.ts";
-import { smallOnes } from "../../src/ledger/gather.ts";
+import { toGather } from "../../src/ledger/gather.ts";
 import { Folder } from "../../src/ledger/tree.ts";
 import { repository, sh } from "./ledger-lab.ts";
 
@@ -16,12 +16,13 @@ const PATHS = ["a", "a.b", "a-b", "a_b", "B", "ab", "é", "z/x", "a/b", "a/b/c",
   Array.from({ length: 60 }, (_, n) => `s/.task/impl-${n}.json`),
 );
 
-function put(dir: string, pack: PackBuilder): void {
-  const { name, pack: bytes, index } = pack.finish();
+function put(dir: string, pack: PackBuilder): { listing: string } {
+  const { name, pack: bytes, index, listing } = pack.finish();
   const file = join(dir, ".git/objects/pack", `pack-${name}`);
   writeFileSync(`${file}.pack`, Buffer.concat(bytes));
   writeFileSync(`${file}.idx`, Buffer.concat(index));
   sh(dir, "verify-pack", `${file}.idx`);
+  return { listing };
 }
 
 function listed(dir: string, tree: string) {
@@ -74,14 +75,14 @@ for (const format of FORMATS) {
               folder.set(path, null);
               model.delete(path);
             } else {
-              const id = pack.blob(Buffer.from(text));
+              const id = pack.blob(Buffer.from(text), "text");
               folder.set(path, id);
               place(model, path, id);
             }
           }
           last = folder.write((encoded) => pack.tree(encoded));
         }
-        pack.blob(Buffer.from(`never empty ${Math.random()}`));
+        pack.blob(Buffer.from(`never empty ${Math.random()}`), "text");
         put(dir, pack);
         assert.deepEqual([...folder.files()].toSorted(byPath), [...model].toSorted(byPath));
         assert.deepEqual(last === undefined ? [] : filesOf(dir, last), [...model].toSorted(byPath));
@@ -104,11 +105,11 @@ test("a large folder is told once for a batch, and then as what changed", (t) =>
   const dir = repository(t);
   const pack = new PackBuilder("sha1");
   const folder = new Folder();
-  for (let n = 0; n < 10_000; n++) folder.set(`s/.task/impl-${n}.json`, pack.blob(Buffer.from(`${n}`)));
+  for (let n = 0; n < 10_000; n++) folder.set(`s/.task/impl-${n}.json`, pack.blob(Buffer.from(`${n}`), "text"));
   folder.write((encoded) => pack.tree(encoded));
   const sizes: number[] = [];
   for (let n = 0; n < 100; n++) {
-    folder.set(`s/.task/impl-${n}.json`, pack.blob(Buffer.from(`again ${n}`)));
+    folder.set(`s/.task/impl-${n}.json`, pack.blob(Buffer.from(`again ${n}`), "text"));
     folder.write((encoded) => pack.tree(encoded));
     sizes.push(pack.size);
   }
@@ -123,7 +124,7 @@ test("names that come into a folder in one commit are in the order of their byte
   const pack = new PackBuilder("sha1");
   const folder = new Folder();
   const names = ["B", "a", "a-b", "a.b", "a_b", "A", "é", "z"];
-  const id = pack.blob(Buffer.from("text"));
+  const id = pack.blob(Buffer.from("text"), "text");
   folder.set("0", id);
   folder.write((encoded) => pack.tree(encoded));
   for (const name of names) folder.set(name, id);
@@ -134,12 +135,48 @@ test("names that come into a folder in one commit are in the order of their byte
   assert.equal(tree, made.stdout.trim());
 });
 
+test("a pack lists its objects with their paths, as git pack-objects reads them", (t) => {
+  const dir = repository(t);
+  const pack = new PackBuilder("sha1");
+  const folder = new Folder();
+  const id = pack.blob(Buffer.from("text"), "s/.task/two\nlines");
+  folder.set("s/.task/two\nlines", id);
+  const tree = folder.write((encoded) => pack.tree(encoded)) ?? "";
+  const { listing } = put(dir, pack);
+  const inner = (path: string) => sh(dir, "rev-parse", `${tree}:${path}`);
+  assert.deepEqual(
+    listing.split("\n").toSorted(),
+    ["", `${id} s/.task/two?lines`, `${inner("s/.task")} .task`, `${inner("s")} s`, `${tree} `].toSorted(),
+  );
+  const made = spawnSync("git", ["pack-objects", "-q", "--stdout"], { cwd: dir, input: listing });
+  assert.equal(made.status, 0, String(made.stderr));
+});
+
 test("packs that are not twice as large as all that are smaller are gathered with these", () => {
-  const names = (...sizes: number[]) =>
-    smallOnes(sizes.map((bytes) => ({ name: "", bytes }))).map(({ bytes }) => bytes);
-  assert.deepEqual(names(1, 1, 1), [1, 1, 1]);
-  assert.deepEqual(names(1, 2, 6, 100), []);
-  assert.deepEqual(names(100, 1, 1), [1, 1]);
-  assert.deepEqual(names(5, 4, 100), [4, 5]);
-  assert.deepEqual(names(), []);
+  const sizes = (least: number, ...all: number[]) =>
+    toGather(
+      all.map((bytes) => ({ name: "", bytes })),
+      least,
+    ).map(({ bytes }) => bytes);
+  assert.deepEqual(sizes(2, 1, 1, 1), [1, 1, 1]);
+  assert.deepEqual(sizes(2, 1, 2, 6, 100), []);
+  assert.deepEqual(sizes(2, 100, 1, 1), [1, 1]);
+  assert.deepEqual(sizes(2, 5, 4, 100), [4, 5]);
+  assert.deepEqual(sizes(2), []);
+  assert.deepEqual(sizes(4, 1, 1, 1), []);
+});
+
+test("packs whose objects are to be compressed are gathered apart, and no more than 64 MB at a time", () => {
+  const of = (megabytes: number, isRaw: boolean) => ({
+    name: "",
+    bytes: megabytes << 20,
+    ...(isRaw ? { listing: "" } : {}),
+  });
+  const raw = [of(10, true), of(10, true), of(10, true)];
+  const made = [of(12, false), of(12, false)];
+  assert.deepEqual(toGather([...made, ...raw], 3), raw);
+  assert.deepEqual(toGather([...made, ...raw], 4), [...raw, ...made]);
+  const many = Array.from({ length: 10 }, () => of(20, true));
+  assert.equal(toGather(many, 2).length, 3);
+  assert.equal(toGather(many, 5).length, 5);
 });
