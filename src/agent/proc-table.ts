@@ -3,7 +3,6 @@
  * processes carry a run's marker. Linux is read from /proc (proc(5)), every other system through ps(1).
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
-import { execa } from "execa";
 import { limitMark, limitOf } from "./limit-mark.ts";
 
 /** The variable that every process of a run has in its environment. */
@@ -254,6 +253,7 @@ function psTable(): ProcTable {
   let boot: string | undefined;
   const columns = "pid=,ppid=,pgid=,stat=,time=,lstart=";
   const lines = async (file: string, ...args: string[]) => {
+    const { execa } = await import("execa"); // where it is needed: a daemon's first step is to be quick
     const result = await execa(file, args, { reject: false, env: { LC_ALL: "C", TZ: "UTC" }, stripFinalNewline: true });
     return String(result.stdout ?? "").split("\n");
   };
