@@ -65,9 +65,7 @@ export class Scanner {
     for (const path of paths) {
       const difference = this.look(path);
       if (difference?.is === "irregular" && difference.what === "a folder" && placeOf(path).kind !== "task") {
-        // What is in a folder of this kind has hints of its own.
-        const isPart = difference.place.kind === "session-part" && path.includes("/.");
-        for (const inner of isPart ? [] : this.walk(path)) {
+        for (const inner of this.walk(path)) {
           const deeper = this.look(inner);
           if (deeper) found.push(deeper);
         }
