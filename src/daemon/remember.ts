@@ -1,6 +1,6 @@
 /** From what is recorded and what is on disk to the state that the daemon before this one had. */
 import { lstatSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { revealed } from "../ledger/as-recorded.ts";
 import { emptySession, setTask, type State } from "../machine/state.ts";
 import { isSessionId, type SessionId } from "../model/ids.ts";
@@ -9,7 +9,7 @@ import { newSession, type SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
 import { parseJson } from "../store/json-file.ts";
 import { placeOf, type Place } from "../store/paths.ts";
-import { readRegular, sha256, type Seen } from "../store/scan.ts";
+import { namesIn, readRegular, sha256, type Seen } from "../store/scan.ts";
 import { isAsRecorded } from "./disk-secrets.ts";
 import { Turn } from "./turn.ts";
 import { rememberSource, type Workspace } from "./workspace.ts";
@@ -71,6 +71,7 @@ async function readAsRecorded(workspace: Workspace, recorded: ReadonlyMap<string
   const told: Told[] = [];
   const others: Other[] = [];
   const [present, absent] = [new Set<string>(), new Set<SessionId>()];
+  const isThere = listedIn(folder);
   const turn = new Turn();
   for (const [path, id] of recorded) {
     if (turn.isLong) await turn.pass();
@@ -83,7 +84,7 @@ async function readAsRecorded(workspace: Workspace, recorded: ReadonlyMap<string
     if (place.kind === "transcript") continue; // never looked at
     if (place.kind === "output") {
       // Whatever is in it: it is never read back.
-      if (lstatSync(join(folder, path), { throwIfNoEntry: false })) scanner.seen.set(path, UNREAD);
+      if (isThere(path)) scanner.seen.set(path, UNREAD);
       continue;
     }
     const onDisk = readRegular(join(folder, path));
@@ -97,6 +98,17 @@ async function readAsRecorded(workspace: Workspace, recorded: ReadonlyMap<string
     } else others.push({ told: one, id });
   }
   return { told, others, absent };
+}
+
+/** Whether there is such a path in the workspace: each of its folders is read once. */
+function listedIn(workspace: string): (path: string) => boolean {
+  const folders = new Map<string, Set<string>>();
+  return (path) => {
+    const { dir, base } = posix.parse(path);
+    let names = folders.get(dir);
+    if (!names) folders.set(dir, (names = new Set(namesIn(join(workspace, dir)))));
+    return names.has(base);
+  };
 }
 
 /** A file that is gone, changed, or recorded with its secrets replaced. */

@@ -265,7 +265,8 @@ function kindOf(stat: Stat): string {
   return "a device";
 }
 
-function namesIn(folder: string): string[] {
+/** None where there is no such folder, or it may not be read. */
+export function namesIn(folder: string): string[] {
   const entries = entriesIn(folder);
   return entries === "closed" ? [] : entries.map((entry) => entry.name);
 }

@@ -36,7 +36,7 @@ export function watchWorkspace(workspace: string, hint: (path: string) => void, 
           name !== `${RUN}/trust.json` &&
           name !== REQUEST &&
           !`${name}/`.startsWith(`${SYNC_REQUESTS}/`)) ||
-        /^[^/]+\/(messages|\.chat|state)(\/|$)/.test(name) ||
+        /^[^/]+\/(messages|\.chat|state|\.summaries)(\/|$)/.test(name) ||
         // Never looked at, and half of what the daemon itself writes.
         placeOf(name).kind === "output" ||
         MANY.has(placeOf(name).kind)

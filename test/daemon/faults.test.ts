@@ -208,6 +208,27 @@ test("without descriptors nothing is taken for deleted or failed, and with some 
   await assertWhole(shop);
 });
 
+test("file events alone find what is dropped, edited, answered, and put into a folder that is new", async (t) => {
+  const shop = await workshop(t, {
+    env: { COX_RESCAN: "1h" },
+    before: (at) => {
+      at.command("impl-1", "true", { status: "cancelled" });
+      at.drop(`${SESSION}/.task/impl-2.json`, { title: "A question", agent: "human" });
+    },
+  });
+  await shop.becomes("impl-2", "blocked");
+  shop.command("impl-3", "true");
+  await shop.becomes("impl-3", "completed");
+  shop.edit("impl-1", (task) => (task.status = "pending"));
+  await shop.becomes("impl-1", "completed");
+  shop.drop(`${SESSION}/responses/impl-2-a1.md`, "An answer.");
+  await shop.becomes("impl-2", "completed");
+  shop.command("impl-1", "true", { session: "WFS-new" });
+  await shop.recorded(/WFS-new impl-1: .*pending/);
+  rmSync(shop.at(SESSION, ".task", "impl-3.json"));
+  await shop.recorded(/impl-3: .*deleted/);
+});
+
 test("without file events the rescan finds drops", async (t) => {
   const shop = await workshop(t, { env: { COX_NO_WATCH: "1", COX_RESCAN: "300ms" } });
   shop.drop("inbox/a.json", { title: "In the inbox", agent: "command", execution: { command: "true" } });
