@@ -6,6 +6,7 @@ import { ledger } from "./ledger.ts";
 import { tenThousand } from "./ten-thousand.ts";
 import { throughput } from "./throughput.ts";
 import { why } from "./why.ts";
+import { workflows } from "./workflows.ts";
 import { worktrees } from "./worktrees.ts";
 
 const BENCHES: Record<string, () => Promise<string[]>> = {
@@ -14,6 +15,7 @@ const BENCHES: Record<string, () => Promise<string[]>> = {
   throughput,
   idle,
   ledger,
+  workflows,
   worktrees,
   why,
   "ten-thousand": tenThousand,
