@@ -30,7 +30,8 @@ export class HeldSteps {
     for (const change of changes)
       if ((change.of === "task" || change.of === "task-edit") && change.after)
         this.noteTask(change.session, change.after);
-    return this.due.size > 0;
+    // What is due when the daemon is to stop is looked at by the next one.
+    return this.due.size > 0 && !this.workspace.state.draining;
   }
 
   async look(): Promise<Decided[]> {
