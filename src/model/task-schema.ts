@@ -125,6 +125,9 @@ const execution = Type.Object(
     ),
     model: optional(text("Model for this task.")),
     effort: optional(text("Reasoning effort for this task, as Claude Code names it.")),
+    retry_base: optional(
+      Type.String({ pattern: DURATION_PATTERN, description: "The first wait before it is tried again, such as 10s." }),
+    ),
     budget_usd: optional(
       Type.Number({
         exclusiveMinimum: 0,

@@ -47,6 +47,19 @@ const common = {
   max_attempts: optional(
     Type.Integer({ minimum: 1, maximum: 100, description: "Attempts in all before it is given up." }),
   ),
+  retry: optional(
+    Type.Object(
+      {
+        attempts: optional(
+          Type.Integer({ minimum: 1, maximum: 100, description: "Attempts in all, instead of retry.attempts." }),
+        ),
+        base: optional(
+          Type.String({ pattern: DURATION_PATTERN, description: "The first wait, such as 10s; it doubles each time." }),
+        ),
+      },
+      { ...closed, description: "How failures are tried again, instead of what the settings say under retry." },
+    ),
+  ),
   budget_usd: optional(Type.Number({ exclusiveMinimum: 0, description: "Most that it may cost, in US dollars." })),
   max_turns: optional(Type.Integer({ minimum: 1, description: "Most turns of one attempt." })),
   priority: optional(Type.Number({ description: "Higher starts first; default 0." })),

@@ -128,6 +128,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   variables: "vars",
   inputs: "vars",
   environment: "env",
+  retries: "retry",
 };
 
 function unknownKey(error: ErrorObject, pointer: string, field: string): Problem {

@@ -31,6 +31,7 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...outputFindings(file, steps),
     ...varFindings(file),
     ...toolFindings(file),
+    ...retryFindings(file),
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),
@@ -230,6 +231,16 @@ function varFindings({ vars = {} }: WorkflowFile): Finding[] {
         hint: "Add it to enum, or take another.",
       });
     return [];
+  });
+}
+
+function retryFindings({ steps }: WorkflowFile): Finding[] {
+  return steps.flatMap(({ retry, max_attempts }, place) => {
+    if (retry?.attempts === undefined || max_attempts === undefined) return [];
+    return finding("wrong-value", `Step ${place + 1} says twice how often it is tried.`, {
+      path: ["steps", place, "max_attempts"],
+      hint: "Keep max_attempts or retry.attempts.",
+    });
   });
 }
 

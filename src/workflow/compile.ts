@@ -60,11 +60,23 @@ function agentOf({ kind, says }: Step): string {
 }
 
 function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
-  const { timeout, max_attempts, priority, verify, approve, isolation, env, continue_on_error, when } = says;
+  const {
+    timeout,
+    retry,
+    max_attempts = retry?.attempts,
+    priority,
+    verify,
+    approve,
+    isolation,
+    env,
+    continue_on_error,
+    when,
+  } = says;
   const { tools, model, effort, budget_usd, max_turns, output_schema, output_variable } = says;
   const all = {
     timeout,
     max_attempts,
+    retry_base: retry?.base,
     priority,
     verify,
     approve,

@@ -103,6 +103,14 @@ steps:
   assert.equal(texts.get("prompts/impl-1.3.prompt"), "Is it right?");
 });
 
+test("how often a step is tried, and after which wait, is said by its task", () => {
+  const { tasks } = compile(file("name: n\nsteps: [{ run: x, retry: { attempts: 5, base: 3s } }]"), {
+    ...{ id: "impl-1", vars: {} },
+  });
+  const { max_attempts, retry_base } = tasks[1]?.execution ?? {};
+  assert.deepEqual([max_attempts, retry_base], [5, "3s"]);
+});
+
 test("ids come from names, and two of one name are two", () => {
   const { tasks } = compile(
     file("name: n\nsteps: [{ name: 'Ünder 1!', run: a }, { name: under 1, run: b }, { run: c }]"),

@@ -202,6 +202,11 @@ const BROKEN: Record<string, [yaml: string, ...told: string[]]> = {
     step("id: a\n    run: x\n  - run: y\n    finally: true\n    needs: [a]"),
     "7:12 wrong-value Step 2 starts when all others are over",
   ],
+  "two counts of attempts": [
+    step("run: x\n    max_attempts: 2\n    retry: { attempts: 3 }"),
+    "4:19 wrong-value Step 1 says twice how often it is tried. Keep max_attempts or retry.attempts.",
+  ],
+  "a wait without a unit": [step("run: x\n    retry: { base: 10 }"), "4:20 wrong-value steps.0.retry.base"],
 };
 
 for (const [what, [yaml, ...wanted]] of Object.entries(BROKEN)) {
