@@ -99,6 +99,19 @@ export function fillCommand(template: string, values: Values): Filled<string> {
   };
 }
 
+/** What a workflow is given that another runs: a name alone stands for its value as it is, any other text is a text. */
+export function givenTo(template: string, values: Values): Filled<Value> {
+  const missing = missingIn(template, "prompt", values);
+  if (missing !== undefined) return { missing };
+  const parts = partsOf(template, "prompt");
+  const named = namesIn(template, "prompt").map((part) => valueOf(values, nameOf(part)));
+  const [only] = parts;
+  if (only && parts.length === 1 && "name" in only) return { ok: valueOf(values, nameOf(only)) };
+  const text = parts.map((part) => ("text" in part ? part.text : textOf(valueOf(values, nameOf(part))))).join("");
+  const from = named.find((value) => value.from)?.from;
+  return { ok: { value: text, ...(from ? { from } : {}) } };
+}
+
 function missingIn(template: string, kind: StepKind, values: Values): string | undefined {
   for (const part of namesIn(template, kind)) {
     const value = values.get(nameOf(part));

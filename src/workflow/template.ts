@@ -10,6 +10,7 @@ export type Part = { text: string } | { name: string; path: string[] };
 const TOKEN = /(\$?)(?:\{\{([A-Za-z_][\w.-]*)\}\}|(\{\{)|\{([A-Za-z_][\w-]*(?:\.[\w-]+)*)\})/g;
 
 export function partsOf(template: string, kind: StepKind): Part[] {
+  if (kind === "workflow") return [{ text: template }];
   const parts: Part[] = [];
   const say = (text: string) => {
     const last = parts.at(-1);
