@@ -31,6 +31,22 @@ export async function valuesFor(
   return values;
 }
 
+/** All that the step could name, for a program that asks by itself; what is not there is left out. */
+export async function allValuesFor(
+  workspace: Workspace,
+  { session, task, base }: { session: SessionId; task: Task; base: string },
+): Promise<Record<string, unknown>> {
+  const of = surroundings({ session, task, base }, recorded(workspace, session));
+  const names = [...Object.keys(of.vars), ...of.siblings.flatMap(({ execution }) => execution.output ?? [])];
+  const values: Record<string, unknown> = {};
+  for (const name of [...names, "item", "index", "round", "session"]) {
+    const value = await valueOf({ name, path: [] }, of);
+    if (typeof value !== "string") values[name] = value.value;
+  }
+  const ended = of.siblings.map(({ execution }) => [stepOf(execution), { outcome: outcomeOf(execution) }]);
+  return { ...values, steps: Object.fromEntries(ended) as unknown, run: { id: task.execution.workflow?.run ?? "" } };
+}
+
 function surroundings({ session, task, base }: Pick<Of, "session" | "task" | "base">, newest: Newest): Of {
   const parent = parentOf(task.id);
   const run = parent === null ? undefined : newest.taskOf(parent);

@@ -293,10 +293,11 @@ export class Wholes {
 function partOf(whole: Task, id: TaskId, own: Pick<Flow, "index" | "item" | "round" | "told">, what: string): Task {
   const { output: _output, source: _source, when, attempts: _attempts, last_attempt: _last, ...said } = whole.execution;
   const { reason: _reason, next_attempt_at: _next, failures: _failures, failed_with: _failed, ...execution } = said;
-  const { name, run, step, call, told, finally: last } = whole.execution.workflow ?? { name: "", run: "" };
+  const { name, run, step, python, call, told, finally: last } = whole.execution.workflow ?? { name: "", run: "" };
   const workflow: Flow = {
     ...{ name, run },
     ...(step === undefined ? {} : { step }),
+    ...(python ? { python } : {}),
     ...(call ? { call } : {}),
     ...(last ? { finally: last } : {}),
     ...(told ? { told } : {}),

@@ -223,6 +223,7 @@ const execution = Type.Object(
               description: "What the run was given, in its own task; or what a step gave the workflow that it runs.",
             }),
           ),
+          python: optional(Type.Boolean({ description: "Its command is Python." })),
           ...wholeOf,
           ...partOf,
         },

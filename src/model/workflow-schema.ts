@@ -85,6 +85,7 @@ const step = Type.Object(
     prompt: optional(text("What an agent is asked.")),
     run: optional(text("A shell command. What it prints is its result; values stand in it quoted.")),
     human: optional(text("A question to a person, whose answer is the result.")),
+    python: optional(text("Python for python3, or a file ending in .py. What it prints is its result; see values.")),
     workflow: optional(
       Type.String({
         pattern: "^\\w[\\w-]{0,99}$",

@@ -69,6 +69,7 @@ export function compileSteps(
 function wholeOf({ kind, says, text }: Step): Partial<NonNullable<NonNullable<TaskDrop["execution"]>["workflow"]>> {
   const { for_each, max_parallel, repeat, vars = {} } = says;
   return {
+    ...(kind === "python" ? { python: true } : {}),
     ...(for_each === undefined ? {} : { for_each }),
     ...(max_parallel === undefined ? {} : { max_parallel }),
     ...(repeat === undefined ? {} : { repeat }),
@@ -77,7 +78,7 @@ function wholeOf({ kind, says, text }: Step): Partial<NonNullable<NonNullable<Ta
 }
 
 function agentOf({ kind, says }: Step): string {
-  if (kind === "run") return "command";
+  if (kind === "run" || kind === "python") return "command";
   // Where a workflow is run, its steps are: this task only waits for them.
   return kind === "human" || kind === "workflow" ? "human" : (says.role ?? "code-developer");
 }

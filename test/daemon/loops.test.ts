@@ -1,5 +1,7 @@
 /** Steps that are done for each item, in rounds, or by another workflow: each of their tasks once, whatever befalls the daemon. */
 import assert from "node:assert/strict";
+import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import type { Failpoint } from "../../src/daemon/failpoint.ts";
 import { assertRanOnce, assertWhole, killDaemon, NOTES, ran } from "../support/survival.ts";
@@ -310,5 +312,48 @@ describe("a workflow that another runs", { concurrency: 2 }, () => {
     assert.equal(ran(shop).length, 1);
     assert.equal(answerOf(shop, "impl-1.1-a1").result, "f 2 own!");
     await assertWhole(shop);
+  });
+});
+
+describe("a step in Python", { concurrency: 2 }, () => {
+  const HOSTILE = `"""\n{x} $(touch pwned)' + __import__("os").name + '`;
+
+  test("finds its values as JSON, whatever they hold, inline and in a file", async (t) => {
+    const vars = { word: HOSTILE, rows: { type: "list", default: [1, 2] } };
+    const steps = [
+      {
+        id: "count",
+        python: `import json\nprint(json.dumps({"n": len(values["rows"]), "word": values["word"]}))`,
+        output_variable: "got",
+      },
+      { id: "file", python: ".workflow/sum.py", output_variable: "sum" },
+      { id: "each", for_each: [3, 4], python: 'print(values["item"] * 2, end="")', output_variable: "twice" },
+      { id: "end", run: `printf '%s|%s|%s|%s' {got.n} {got.word} {sum} {twice} > "$HOME/out"` },
+    ];
+    const flow = { text: JSON.stringify({ name: "Flow", vars, steps }), vars: {} };
+    const before = (made: Workshop) => {
+      made.drop("sum.py", 'import sys\nprint(sum(values["rows"]) + values["got"]["n"], __name__, sys.argv[0])\n');
+      made.drop("inbox/run.json", flow);
+    };
+    const shop = await workshop(t, { session: null, before, started: false });
+    assert.equal(await shop.once(), 0, shop.output);
+    assert.equal(shop.left("out"), `2|${HOSTILE}|5 __main__ .workflow/sum.py|[6,8]`);
+  });
+
+  test("says what is missing where there is no python3, and is not tried again", async (t) => {
+    const env: Record<string, string> = {};
+    const shop = await withFlow(t, [{ id: "py", python: "print(1)" }], { env });
+    const bin = join(shop.root, "bin");
+    mkdirSync(bin);
+    for (const folder of (process.env["PATH"] ?? "").split(":").toReversed())
+      for (const name of ["git", "sh", "ps"])
+        if (existsSync(join(folder, name))) {
+          rmSync(join(bin, name), { force: true });
+          symlinkSync(join(folder, name), join(bin, name));
+        }
+    env["PATH"] = bin;
+    assert.equal(await shop.once(), 1);
+    assert.deepEqual([shop.status("impl-1.1"), shop.reason("impl-1.1")], ["blocked", "invalid"]);
+    assert.match(errorOf(shop, "impl-1.1") ?? "", /there is no python3 on the PATH: install it/);
   });
 });

@@ -111,10 +111,11 @@ steps:
   - { id: each, run: "echo {item}", for_each: [1, 2], max_parallel: 2 }
   - { id: again, prompt: p, repeat: { until: round > 1, max: 3 }, output_variable: it }
   - { id: call, workflow: other, vars: { a: "{it}" } }
+  - { id: py, python: "print(1)", timeout: 5m }
 `),
     { id: "impl-1", vars: {} },
   );
-  const [, each, again, call] = tasks;
+  const [, each, again, call, py] = tasks;
   const workflow = (step: string) => ({ name: "n", run: "n-1", step });
   assert.deepEqual(each?.execution, {
     command: "echo {item}",
@@ -124,6 +125,10 @@ steps:
   assert.deepEqual(
     [call?.agent, call?.execution],
     ["human", { workflow: { ...workflow("call"), call: { workflow: "other", vars: { a: "{it}" } } } }],
+  );
+  assert.deepEqual(
+    [py?.agent, py?.execution],
+    ["command", { timeout: "5m", command: "print(1)", workflow: { ...workflow("py"), python: true } }],
   );
   assert.deepEqual([...texts.keys()], ["prompts/impl-1.2.prompt"]);
 });

@@ -71,6 +71,7 @@ steps:
     prompt: "Round {round}: make {text} better"
     repeat: { until: "text.score > 8 || round > 3", max: 4 }
     output_variable: text
+  - python: 'print(len(values["counts"]), {1: 2}, values["steps"]["load"], f"{not_ours}")'
   - workflow: review
     vars: { file: "{item}", depth: 3 }
     for_each: [a, b]
@@ -331,6 +332,10 @@ const BROKEN: Record<string, [yaml: string, ...told: string[]]> = {
   "a model for a workflow": [
     step("workflow: review\n    vars: { file: a }\n    model: opus"),
     "5:12 wrong-value Step 1 runs a workflow: model is said by the steps of that. Say it in that workflow",
+  ],
+  "an unknown name in Python": [
+    'name: x\nvars: { rows: 1 }\nsteps:\n  - python: print(values["row"], {nothing})\n',
+    "4:13 unknown-name There is no {row}. Did you mean {rows}?",
   ],
   "two counts of attempts": [
     step("run: x\n    max_attempts: 2\n    retry: { attempts: 3 }"),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import fc from "fast-check";
-import { fillCommand, fillPrompt, givenTo, type Values } from "../../src/workflow/fill.ts";
+import { fillCommand, fillPrompt, givenTo, pythonCommand, type Values } from "../../src/workflow/fill.ts";
 import { isOneName, itemsFrom } from "../../src/workflow/items.ts";
 
 const TABLE: [what: string, value: unknown, text: string | undefined, items: unknown[]][] = [
@@ -63,7 +63,7 @@ const hostile = fc.oneof(
     .map((parts) => parts.join(" ")),
 );
 
-test("whatever an item is, it is never expanded again: in a prompt, in what a workflow is given, in a command", () => {
+test("whatever an item is, it is never expanded again: in a prompt, in what a workflow is given, in a command, in Python", () => {
   const other = "never";
   const from = { task: "impl-1.1", title: "t", attempt: 1, file: "f" };
   fc.assert(
@@ -93,4 +93,14 @@ test("whatever an item is, it is never expanded again: in a prompt, in what a wo
     }),
     { numRuns: 40 },
   );
+});
+
+test("the command for Python has none of the step's values in it, and quotes the paths", () => {
+  const command = pythonCommand("print(values['item'])", {
+    values: "/tmp/it's/values.json",
+    script: "/tmp/it's/step.py",
+  });
+  assert.ok(!command.includes("print(values"));
+  assert.ok(command.includes(`COX_VALUES='/tmp/it'\\''s/values.json'`));
+  assert.match(pythonCommand(" scripts/sum.py\n", { values: "v", script: "s" }), /'scripts\/sum\.py' file$/);
 });
