@@ -16,11 +16,11 @@ import type { LastAttempt, Task } from "../model/task.ts";
 import { toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
-import { fillCommand } from "../workflow/fill.ts";
+import { fillCommand, isPythonFile, pythonCommand } from "../workflow/fill.ts";
 import type { Place } from "../worktree/place.ts";
 import { dayOf } from "./capacity.ts";
 import { refusedPrompt } from "./prompts.ts";
-import { valuesFor } from "./step-values.ts";
+import { allValuesFor, valuesFor } from "./step-values.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface Live {
@@ -93,14 +93,39 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
 }
 
 /** The task with the values in its command that its names stand for, where it is a workflow's step. */
-async function commandOf(workspace: Workspace, { run, task, role }: Live): Promise<{ ok: Task } | { error: Failure }> {
+async function commandOf(
+  workspace: Workspace,
+  { run, task, role, runDir }: Live,
+): Promise<{ ok: Task } | { error: Failure }> {
   const { command, workflow } = task.execution;
   if (!workflow || command === undefined || role.runner !== "command") return { ok: task };
+  if (workflow.python) return pythonOf(workspace, { run, task, runDir }, command);
   const what = { session: run.session, task, text: command, kind: "run" as const, base: workspace.folder };
   const filled = fillCommand(command, await valuesFor(workspace, what));
   if ("ok" in filled) return { ok: { ...task, execution: { ...task.execution, command: filled.ok } } };
   const hint = "Correct execution.command, then `cox retry`.";
   return { error: { class: "invalid", message: `In the command of ${task.id} ${filled.missing}.`, hint } };
+}
+
+/** Python reads its values from a file: whatever they hold, they are no part of the program. */
+async function pythonOf(
+  workspace: Workspace,
+  { run, task, runDir }: Pick<Live, "run" | "task" | "runDir">,
+  text: string,
+): Promise<{ ok: Task } | { error: Failure }> {
+  const what = { session: run.session, task, base: workspace.folder };
+  const named = await valuesFor(workspace, { ...what, text, kind: "python" });
+  const [missing] = [...named].flatMap(([name, value]) =>
+    typeof value === "string" ? `values["${name}"]: ${value}` : [],
+  );
+  if (missing !== undefined) {
+    const hint = "Correct execution.command, then `cox retry`.";
+    return { error: { class: "invalid", message: `In the Python of ${task.id} ${missing}.`, hint } };
+  }
+  const [values, script] = [join(runDir, "values.json"), join(runDir, "step.py")];
+  await writeFileAtomic(values, JSON.stringify(await allValuesFor(workspace, what)), { fsync: false, mode: 0o600 });
+  if (!isPythonFile(text)) await writeFileAtomic(script, text, { fsync: false, mode: 0o600 });
+  return { ok: { ...task, execution: { ...task.execution, command: pythonCommand(text, { values, script }) } } };
 }
 
 /** A task has one agent at a time, and the one before is gone with all it started: nobody else is in that conversation. */

@@ -226,7 +226,8 @@ export class Loop {
     if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
     observed = await this.insist(() => joined(earlier, observed, workspace));
     failpoint("observed");
-    observed.events.push(...this.events.splice(0), ...(await this.heldSteps.look()));
+    observed.events.push(...this.events.splice(0));
+    await this.heldSteps.look(observed);
     // The first look brings news of its own.
     const cleans = !starting && !workspace.state.draining && this.housekeeping.isDue(now);
     if (cleans) observed.events.push(...(await this.insist(() => this.housekeeping.look(now))));

@@ -95,17 +95,27 @@ function rulesBroken(workspace: Workspace, session: SessionId, task: Task): Prob
  * and so never acted on it: the record counts, and it will be decided again. What a person changed stays.
  */
 function withoutUnrecorded(saved: Json, recorded: Task): Json {
-  const execution = saved["execution"] as Partial<Task["execution"]> | undefined;
-  if (!execution) return saved;
+  const written = saved["execution"] as Partial<Task["execution"]> | undefined;
+  if (!written) return saved;
+  const execution = withoutParts(written, recorded.execution);
   const same =
     execution.attempts === recorded.execution.attempts &&
     JSON.stringify(execution.last_attempt) === JSON.stringify(recorded.execution.last_attempt);
-  if (same) return saved;
+  if (same) return execution === written ? saved : { ...saved, execution };
   const { attempts, last_attempt, failures, failed_with, reason, next_attempt_at } = recorded.execution;
   const restored: Json = { ...execution, attempts, last_attempt, failures, failed_with, reason, next_attempt_at };
   for (const key of ["failures", "failed_with", "reason", "next_attempt_at"])
     if (restored[key] === undefined) delete restored[key];
   return { ...saved, status: recorded.status, execution: restored };
+}
+
+/** More tasks than are on record for a workflow's step were not made. */
+function withoutParts(
+  written: Partial<Task["execution"]>,
+  { workflow }: Task["execution"],
+): Partial<Task["execution"]> {
+  const isMore = (written.workflow?.parts ?? -1) > (workflow?.parts ?? -1);
+  return isMore && workflow ? { ...written, workflow } : written;
 }
 
 /** Where a task came from is a fact: trust goes by it, and no save changes it. */

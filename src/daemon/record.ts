@@ -173,6 +173,7 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
     const changes: LedgerEntry["changes"] = [];
     if (transition.of === "task" || transition.of === "task-edit") {
       changes.push(...(await taskFiles(workspace, batch, transition, put)));
+      if (isTakenAway(workspace, transition)) plan.removals.push(at.task(transition.session, transition.id));
     } else if (transition.of !== "workspace") {
       const files = transition.of === "session" && transition.to === "archived" ? await workspace.ledger.files() : null;
       changes.push(...(files ? allOf(transition.session, files) : sessionFiles(workspace, transition, put)));
@@ -197,6 +198,15 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
   for (const { path, content } of batch.pages) derived.push({ path, content: Buffer.from(content) });
   plan.entries.at(-1)?.changes.push(...derived);
   return plan;
+}
+
+/** A task that was made for a workflow's step, and that the daemon deletes: others come in its place. */
+function isTakenAway(
+  { state }: Workspace,
+  { session, id, after, by }: Extract<Transition, { of: "task" | "task-edit" }>,
+) {
+  const before = state.sessions.get(session)?.tasks.get(id);
+  return after === null && by === "daemon" && before?.execution.workflow?.part_of !== undefined;
 }
 
 /** The task's file, and what belongs to this moment of its life: prompt, response. */

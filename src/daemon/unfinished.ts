@@ -49,6 +49,13 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
       continue;
     if (workspace.state.sessions.get(file.place.session)?.tasks.has(file.place.id)) continue;
     const task = writtenTask(file.content);
+    const whole = task?.execution.workflow?.part_of;
+    if (whole !== undefined && workspace.state.sessions.get(file.place.session)?.tasks.has(whole)) {
+      // What is made for a step is recorded together with the step's own task, or is made again.
+      await rm(join(workspace.folder, file.path), { force: true });
+      done.add(file.path);
+      continue;
+    }
     const source = task?.execution.source;
     if (!task || !source) continue;
     if (task.execution.workflow && isThere(workspace, source)) {

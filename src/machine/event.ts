@@ -4,7 +4,7 @@ import type { RunId, SessionId, TaskId } from "../model/ids.ts";
 import type { PatternsFile } from "../model/pattern.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { Spent } from "../model/spent.ts";
-import type { Task } from "../model/task.ts";
+import type { Status, Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Actor, StopReason } from "../model/transition.ts";
 
@@ -15,6 +15,17 @@ export type Event =
   | { type: "task-edited"; session: SessionId; task: Task; fields: string[]; by: Actor }
   /** What a workflow's step waited for is there; it is not to be done; or its condition cannot be told, and why. */
   | { type: "step-decided"; session: SessionId; id: TaskId; is: "met" | "skipped" | "wrong"; trouble?: string }
+  /** Tasks that a workflow's step is done in, which had `after` of them until now; and what it gave their workflow. */
+  | ({ type: "parts-known"; session: SessionId; id: TaskId; after: number | undefined; parts: Task[] } & Given)
+  /** All of them are over: how they stood then, and what that makes of the step. */
+  | {
+      type: "parts-over";
+      session: SessionId;
+      id: TaskId;
+      seen: ReadonlyMap<TaskId, Status>;
+      outcome: "success" | "failure";
+      message: string;
+    }
   | { type: "task-deleted"; session: SessionId; id: TaskId; by: Actor }
   /** A person marked a file that arrived by git as trusted, or it lost that trust. */
   | { type: "trust-changed"; session: SessionId; id: TaskId; trusted: boolean }
@@ -53,6 +64,8 @@ export type Event =
   | { type: "tick" }
   | { type: "drain" }
   | { type: "stop-all"; why: StopReason };
+
+type Given = Pick<NonNullable<Task["execution"]["workflow"]>, "vars" | "told">;
 
 /** How a run ended; `stopped` is the daemon's own doing. Durations in milliseconds. */
 export type RunEnd =

@@ -12,6 +12,7 @@ import { keepBudgets, progressed } from "./budget.ts";
 import { deriveContainers } from "./containers.ts";
 import { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
+import { partsKnown, partsOver, taskSteered, wholeDeleted } from "./parts.ts";
 import { patternsEdited } from "./patterns.ts";
 import type { Lent, Policy } from "./policy.ts";
 import { sessionIdle } from "./retention.ts";
@@ -20,7 +21,7 @@ import { deriveSessions, followMarkers, sessionEdited, sessionFound, sessionGone
 import { ended } from "./settle.ts";
 import { emptySession, setTask, type State } from "./state.ts";
 import { stepDecided } from "./steps.ts";
-import { answered, stopRun, taskDeleted, taskEdited, tasksFound, trustChanged } from "./steering.ts";
+import { answered, stopRun, tasksFound, trustChanged } from "./steering.ts";
 
 export interface Decision {
   changes: Change[];
@@ -42,11 +43,15 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
     case "tasks-found":
       return tasksFound(draft, event);
     case "task-edited":
-      return taskEdited(draft, event);
+      return taskSteered(draft, event);
     case "step-decided":
       return stepDecided(draft, event);
+    case "parts-known":
+      return partsKnown(draft, event);
+    case "parts-over":
+      return partsOver(draft, event, lent.now);
     case "task-deleted":
-      return taskDeleted(draft, event);
+      return wholeDeleted(draft, event);
     case "trust-changed":
       return trustChanged(draft, event);
     case "session-found":

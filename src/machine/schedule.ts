@@ -9,6 +9,7 @@ import { ACCOUNT, Purse } from "./budget.ts";
 import { breakerKey, onStart, permits, withoutLostProbe } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import { isolationOf, mayClash, writesOf } from "./overlap.ts";
+import { hasRoom } from "./parts.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
 import { startsBefore } from "./state.ts";
 import { move } from "./steering.ts";
@@ -30,6 +31,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
     const claim = `${task.agent}\n${task.execution.isolation}\n${task.paths}\n${task.execution.tools?.join()}`;
     if (needsSlot && (live.length >= policy.concurrency || clashing.has(claim))) continue;
     if (draft.run(session, task.id)) continue; // its agent is still being stopped
+    if (!hasRoom(draft, { session, task, live })) continue;
     const state = stateOf(task);
     if (state.status === "pending" && state.nextAttemptAt && waits(task, state.nextAttemptAt, lent.now)) {
       later(instant(toMs(state.nextAttemptAt)));

@@ -106,8 +106,16 @@ const GIVEN_UP = new Set([
 
 /** Whether a step of a workflow may not start yet, whatever its dependencies. */
 export function isHeld({ execution: { workflow, when } }: Task): boolean {
-  if (workflow?.step === undefined || workflow.met) return false;
-  return when !== undefined || workflow.finally === true || workflow.handles !== undefined;
+  if (workflow?.step === undefined) return false;
+  if (isWhole(workflow)) return true;
+  if (workflow.met) return false;
+  const isOne = workflow.index !== undefined || workflow.round !== undefined;
+  return when !== undefined || (!isOne && (workflow.finally === true || workflow.handles !== undefined));
+}
+
+/** Whether a step is done in several tasks: its own never runs, it waits for those. */
+export function isWhole(workflow: Task["execution"]["workflow"]): boolean {
+  return workflow?.for_each !== undefined || workflow?.repeat !== undefined || workflow?.call !== undefined;
 }
 
 export function isReady(task: Task, taskOf: (id: TaskId) => Task | undefined): boolean {

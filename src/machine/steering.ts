@@ -7,6 +7,7 @@ import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { begun, mergesOnly } from "./attempt.ts";
 import type { Policy } from "./policy.ts";
+import { isWhole } from "./state.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
 
@@ -71,7 +72,7 @@ export function trustChanged(draft: Draft, event: Of<"trust-changed">): void {
 /** A response that a person wrote is the result of a task that waits for one, or that a person is to do anyway. */
 export function answered(draft: Draft, event: Of<"answered">, policy: Policy, now: Instant): void {
   const found = draft.task(event.session, event.id);
-  if (!found) return;
+  if (!found || isWhole(found.execution.workflow)) return;
   const waits = found.status === "blocked" && found.execution.reason === "awaiting-person";
   const early = found.status === "pending" && policy.roles.get(found.agent)?.runner === "human";
   if (!waits && !early) return;

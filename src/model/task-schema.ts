@@ -115,6 +115,42 @@ const lastAttempt = Type.Object(
   { description: "The latest attempt. Set by Coxswain." },
 );
 
+/** Of a step that is done in several tasks: its own task waits for them. */
+const wholeOf = {
+  for_each: optional(
+    Type.Union([Type.String(), Type.Array(Type.Unknown())], { description: "The items, or {name} of what has them." }),
+  ),
+  max_parallel: optional(Type.Integer({ minimum: 1, description: "Most of its items at the same time." })),
+  repeat: optional(
+    Type.Object(
+      { until: Type.String(), max: Type.Integer({ minimum: 1 }) },
+      { description: "A further round is made until the condition holds." },
+    ),
+  ),
+  call: optional(
+    Type.Object(
+      { workflow: Type.String(), vars: Type.Record(Type.String(), Type.Unknown()) },
+      { description: "The workflow whose steps are done, and what it is given." },
+    ),
+  ),
+  parts: optional(
+    Type.Integer({ minimum: 0, description: "How many tasks were made for it so far. Set by Coxswain." }),
+  ),
+};
+
+/** Of a task that was made for such a step. Set by Coxswain. */
+const partOf = {
+  part_of: optional(taskId("The step's own task, which waits for this one.")),
+  index: optional(Type.Integer({ minimum: 0, description: "Which item of the list it is for." })),
+  item: optional(Type.Unknown({ description: "The item: {item} in its text." })),
+  round: optional(Type.Integer({ minimum: 1, description: "Which round of the step it is." })),
+  told: optional(
+    Type.Record(Type.String(), Type.String(), {
+      description: "Names of values that another task has reported, and which: they are quoted as a stranger's words.",
+    }),
+  ),
+};
+
 const execution = Type.Object(
   {
     timeout: optional(
@@ -125,6 +161,9 @@ const execution = Type.Object(
     ),
     model: optional(text("Model for this task.")),
     effort: optional(text("Reasoning effort for this task, as Claude Code names it.")),
+    retry_base: optional(
+      Type.String({ pattern: DURATION_PATTERN, description: "The first wait before it is tried again, such as 10s." }),
+    ),
     budget_usd: optional(
       Type.Number({
         exclusiveMinimum: 0,
@@ -178,10 +217,15 @@ const execution = Type.Object(
           handles: optional(Type.Array(Type.String(), { description: "It starts if one of these tasks fails." })),
           met: optional(Type.Boolean({ description: "What it waited for is there. Set by Coxswain." })),
           skipped: optional(Type.Boolean({ description: "It was not to be done. Set by Coxswain." })),
-          trouble: optional(Type.String({ description: "What is wrong with its condition. Set by Coxswain." })),
+          trouble: optional(Type.String({ description: "What is wrong with its condition or list. Set by Coxswain." })),
           vars: optional(
-            Type.Record(Type.String(), Type.Unknown(), { description: "What the run was given; in its own task." }),
+            Type.Record(Type.String(), Type.Unknown(), {
+              description: "What the run was given, in its own task; or what a step gave the workflow that it runs.",
+            }),
           ),
+          python: optional(Type.Boolean({ description: "Its command is Python." })),
+          ...wholeOf,
+          ...partOf,
         },
         { description: "The run of a workflow that this task is part of. Names in its text stand for values." },
       ),

@@ -4,11 +4,13 @@
  */
 import Type, { type Static } from "typebox";
 import { DURATION_PATTERN } from "./time.ts";
+import { MOST_ITEMS } from "./workflow.ts";
 
 /** How a step is named in `needs`, `{steps.<id>.outcome}` and conditions. */
 const STEP_ID_PATTERN = "^[A-Za-z_][A-Za-z0-9_]{0,99}$";
 export const VAR_TYPES = ["string", "number", "integer", "boolean", "list", "object"] as const;
 const MOST_STEPS = 1000;
+const MOST_ROUNDS = 100;
 
 const text = (description: string) => Type.String({ minLength: 1, description });
 const oneOf = <const T extends readonly string[]>(values: T, description: string) =>
@@ -47,6 +49,19 @@ const common = {
   max_attempts: optional(
     Type.Integer({ minimum: 1, maximum: 100, description: "Attempts in all before it is given up." }),
   ),
+  retry: optional(
+    Type.Object(
+      {
+        attempts: optional(
+          Type.Integer({ minimum: 1, maximum: 100, description: "Attempts in all, instead of retry.attempts." }),
+        ),
+        base: optional(
+          Type.String({ pattern: DURATION_PATTERN, description: "The first wait, such as 10s; it doubles each time." }),
+        ),
+      },
+      { ...closed, description: "How failures are tried again, instead of what the settings say under retry." },
+    ),
+  ),
   budget_usd: optional(Type.Number({ exclusiveMinimum: 0, description: "Most that it may cost, in US dollars." })),
   max_turns: optional(Type.Integer({ minimum: 1, description: "Most turns of one attempt." })),
   priority: optional(Type.Number({ description: "Higher starts first; default 0." })),
@@ -70,6 +85,39 @@ const step = Type.Object(
     prompt: optional(text("What an agent is asked.")),
     run: optional(text("A shell command. What it prints is its result; values stand in it quoted.")),
     human: optional(text("A question to a person, whose answer is the result.")),
+    python: optional(text("Python for python3, or a file ending in .py. What it prints is its result; see values.")),
+    workflow: optional(
+      Type.String({
+        pattern: "^\\w[\\w-]{0,99}$",
+        description:
+          "Another workflow, by its name in workflows/: its steps are done, the last one's result is the result.",
+      }),
+    ),
+    vars: optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: "What that workflow is given, with {names} of this one.",
+      }),
+    ),
+    for_each: optional(
+      Type.Union([Type.String({ minLength: 1 }), Type.Array(Type.Unknown(), { maxItems: MOST_ITEMS })], {
+        description:
+          "It is done for each item: a list, or {name} of a variable or result. {item} and {index} are there in its texts.",
+      }),
+    ),
+    max_parallel: optional(Type.Integer({ minimum: 1, description: "Most of its items at the same time." })),
+    repeat: optional(
+      Type.Object(
+        {
+          until: text("A condition in CEL over its result: then it is done. {round} counts from 1."),
+          max: Type.Integer({
+            minimum: 1,
+            maximum: MOST_ROUNDS,
+            description: "Most rounds; after them it has failed.",
+          }),
+        },
+        { ...closed, description: "It is done again until a condition holds." },
+      ),
+    ),
     needs: optional(
       Type.Array(Type.String(), {
         description: "Steps that come first: their ids. Else the step before; [] for none.",

@@ -5,7 +5,9 @@ export type WorkflowFile = WorkflowShape;
 export type StepFile = WorkflowFile["steps"][number];
 export type VarType = (typeof VAR_TYPES)[number];
 
-export const STEP_KINDS = ["prompt", "run", "human"] as const;
+export const STEP_KINDS = ["prompt", "run", "human", "python", "workflow"] as const;
+/** Of a list that a step is done for, so many items. */
+export const MOST_ITEMS = 1000;
 export type StepKind = (typeof STEP_KINDS)[number];
 
 /** A step with all that its file leaves out. */
@@ -13,7 +15,7 @@ export interface Step {
   id: string;
   title: string;
   kind: StepKind;
-  /** The prompt, the command or the question, with names still in it. */
+  /** The prompt, the command or the question, with names still in it; or the name of a workflow. */
   text: string;
   /** Ids of the steps that come first. */
   needs: string[];

@@ -128,6 +128,15 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   variables: "vars",
   inputs: "vars",
   environment: "env",
+  foreach: "for_each",
+  items: "for_each",
+  loop: "for_each",
+  parallel: "max_parallel",
+  call: "workflow",
+  uses: "workflow",
+  with: "vars",
+  retries: "retry",
+  rounds: "repeat",
 };
 
 function unknownKey(error: ErrorObject, pointer: string, field: string): Problem {

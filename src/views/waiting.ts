@@ -19,7 +19,7 @@ export function whyItWaits(task: Task, around: Surroundings): string | undefined
   const state = stateOf(task);
   switch (state.status) {
     case "pending": {
-      const parts = [waitOf(task, state.reason, state.nextAttemptAt), dependenciesOf(task, around)];
+      const parts = [waitOf(task, state.reason, state.nextAttemptAt), dependenciesOf(task, around), partsOf(task)];
       return parts.filter((part) => part !== undefined).join("; ") || undefined;
     }
     case "blocked":
@@ -151,6 +151,16 @@ function dependenciesOf(task: Task, { taskOf }: Surroundings): string | undefine
   });
   const rest = open.length - named.length;
   return `waits for ${named.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+}
+
+/** A step that is done in several tasks has begun, and is over when they are. */
+function partsOf({ execution: { workflow } }: Task): string | undefined {
+  if (workflow?.parts === undefined) return undefined;
+  const { parts, for_each: list, repeat } = workflow;
+  if (list !== undefined) return `waits for its ${parts} ${parts === 1 ? "item" : "items"}`;
+  return repeat
+    ? `waits for round ${parts} of ${repeat.max}`
+    : `waits for its ${parts} ${parts === 1 ? "step" : "steps"}`;
 }
 
 function responseWanted(task: Task): string {

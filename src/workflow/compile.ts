@@ -17,13 +17,34 @@ export interface Compiled {
 /** `id`: what the run's own task is called; its steps are `<id>.1`, `<id>.2`, … */
 export function compile(file: WorkflowFile, { id, vars }: { id: TaskId; vars: Vars }): Compiled {
   const run = `${slug(file.name)}-${taskNumbers(id)[0]}`;
+  const { tasks, texts } = compileSteps(file, { run, id, first: 1 });
+  const context = file.description ? { context: { requirements: [file.description] } } : {};
+  // Should all its steps be deleted, a person is asked, and no agent is started.
+  const container = {
+    id,
+    title: file.name,
+    agent: "human",
+    ...context,
+    execution: { workflow: { name: file.name, run, vars } },
+  };
+  return { run, tasks: [container, ...tasks], texts };
+}
+
+/** Tasks for the steps alone, numbered from `first`; `within`: the task of the step that runs this workflow. */
+export function compileSteps(
+  file: WorkflowFile,
+  { run, id, first, within }: { run: string; id: TaskId; first: number; within?: { id: TaskId; step: string } },
+): Pick<Compiled, "tasks" | "texts"> {
   const steps = stepsOf(file);
-  const ids = new Map(steps.map((step, place) => [step.id, `${id}.${place + 1}`]));
+  const ids = new Map(steps.map((step, place) => [step.id, `${id}.${first + place}`]));
   const texts = new Map<string, string>();
+  const inner = within ? { part_of: within.id } : {};
   const tasks = steps.map((step) => {
     const own = ids.get(step.id) ?? id;
     const promptFile = `prompts/${own}.prompt`;
-    if (step.kind !== "run") texts.set(promptFile, step.text);
+    const asks = step.kind === "prompt" || step.kind === "human";
+    if (asks) texts.set(promptFile, step.text);
+    const name = within ? `${within.step}.${step.id}` : step.id;
     const needs = step.needs.flatMap((need) => ids.get(need) ?? []);
     // However those end: such a step is not one that waits for their success.
     const dependencies = step.starts ? [] : needs;
@@ -37,34 +58,49 @@ export function compile(file: WorkflowFile, { id, vars }: { id: TaskId; vars: Va
       relations: { dependencies },
       execution: {
         ...executionOf(step),
-        ...(step.kind === "run" ? { command: step.text } : { prompt_file: promptFile }),
-        workflow: { name: file.name, run, step: step.id, ...handles, ...last },
+        ...(asks ? { prompt_file: promptFile } : step.kind === "workflow" ? {} : { command: step.text }),
+        workflow: { name: file.name, run, step: name, ...inner, ...handles, ...last, ...wholeOf(step) },
       },
     };
   });
-  const context = file.description ? { context: { requirements: [file.description] } } : {};
-  // Should all its steps be deleted, a person is asked, and no agent is started.
-  const container = {
-    id,
-    title: file.name,
-    agent: "human",
-    ...context,
-    execution: { workflow: { name: file.name, run, vars } },
+  return { tasks, texts };
+}
+
+function wholeOf({ kind, says, text }: Step): Partial<NonNullable<NonNullable<TaskDrop["execution"]>["workflow"]>> {
+  const { for_each, max_parallel, repeat, vars = {} } = says;
+  return {
+    ...(kind === "python" ? { python: true } : {}),
+    ...(for_each === undefined ? {} : { for_each }),
+    ...(max_parallel === undefined ? {} : { max_parallel }),
+    ...(repeat === undefined ? {} : { repeat }),
+    ...(kind === "workflow" ? { call: { workflow: text, vars } } : {}),
   };
-  return { run, tasks: [container, ...tasks], texts };
 }
 
 function agentOf({ kind, says }: Step): string {
-  if (kind === "run") return "command";
-  return kind === "human" ? "human" : (says.role ?? "code-developer");
+  if (kind === "run" || kind === "python") return "command";
+  // Where a workflow is run, its steps are: this task only waits for them.
+  return kind === "human" || kind === "workflow" ? "human" : (says.role ?? "code-developer");
 }
 
 function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
-  const { timeout, max_attempts, priority, verify, approve, isolation, env, continue_on_error, when } = says;
+  const {
+    timeout,
+    retry,
+    max_attempts = retry?.attempts,
+    priority,
+    verify,
+    approve,
+    isolation,
+    env,
+    continue_on_error,
+    when,
+  } = says;
   const { tools, model, effort, budget_usd, max_turns, output_schema, output_variable } = says;
   const all = {
     timeout,
     max_attempts,
+    retry_base: retry?.base,
     priority,
     verify,
     approve,

@@ -5,12 +5,19 @@ import { graphOf } from "../../views/graph.ts";
 import { compile } from "../../workflow/compile.ts";
 import { filledIn } from "../../machine/defaults.ts";
 import { done, type Outcome } from "./command.ts";
-import type { Context } from "./context.ts";
+import type { Context, Workspace } from "./context.ts";
+import { innerSteps, shapeOf } from "./run-parts.ts";
 import { oneLine } from "./text.ts";
-import type { NamedWorkflow } from "./workflow-files.ts";
+import { othersIn, type NamedWorkflow } from "./workflow-files.ts";
 
 /** The ids are only an example: the run's own task has the next number. */
-export function dryRun({ file, path }: NamedWorkflow, vars: Vars, { paint }: Pick<Context, "paint">): Outcome {
+export function dryRun(
+  { file, path }: NamedWorkflow,
+  vars: Vars,
+  { paint, workspace }: Pick<Context, "paint"> & { workspace: Workspace },
+): Outcome {
+  const others = othersIn(workspace.folder);
+  const innerOf = (task: Task) => innerSteps(stepOf(task), task.execution.workflow?.call?.workflow, others);
   const { tasks: drops } = compile(file, { id: "impl-1", vars });
   const [own, ...steps] = drops.map((drop) =>
     filledIn({ file: path, sha256: "", drop, idByName: null, escaping: [] }, drop.id, ""),
@@ -19,9 +26,13 @@ export function dryRun({ file, path }: NamedWorkflow, vars: Vars, { paint }: Pic
   const drawn = own ? graphOf([{ task: own, subtasks: steps }]) : { none: "There are no steps." };
   const lines = waves.flatMap((wave, place) => [
     `${place + 1}. ${wave.length > 1 ? `${wave.length} at the same time` : "alone"}`,
-    ...wave.map(
-      (task) => `   ${paint("bold", stepOf(task))}  ${oneLine(task.title, 80)} ${paint("dim", `(${task.agent})`)}`,
-    ),
+    ...wave.flatMap((task) => {
+      const how = [task.execution.workflow?.call ? [] : task.agent, shapeOf(task)].flat(2).join(", ");
+      return [
+        `   ${paint("bold", stepOf(task))}  ${oneLine(task.title, 80)} ${paint("dim", `(${how})`)}`,
+        ...innerOf(task).map(({ id, title, kind }) => `     ${id}  ${oneLine(title, 80)} ${paint("dim", `(${kind})`)}`),
+      ];
+    }),
   ]);
   const graph = "diagram" in drawn ? drawn.diagram : drawn.none;
   const text = [oneLine(file.name), ...lines, "", graph, "", "Nothing was started."].join("\n");
@@ -34,6 +45,8 @@ export function dryRun({ file, path }: NamedWorkflow, vars: Vars, { paint }: Pic
       title: task.title,
       agent: task.agent,
       needs: needsOf(task, steps),
+      shape: shapeOf(task),
+      inner: innerOf(task),
     })),
     mermaid: "diagram" in drawn ? drawn.diagram : null,
   });

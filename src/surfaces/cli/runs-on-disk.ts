@@ -1,7 +1,7 @@
 /** Runs of workflows as their tasks' files tell of them. */
 import { parentOf } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
-import { releases } from "../../machine/state.ts";
+import { isDone } from "../../machine/parts.ts";
 import { stuckAmong } from "../../workflow/stuck.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { readTasks } from "./tasks-on-disk.ts";
@@ -41,7 +41,8 @@ export function outcomeOf({ task, steps }: RunOnDisk): { over: boolean; failed: 
   const stuck = stuckAmong(steps);
   const isStuck = (step: Task) =>
     step.status === "blocked" ? !WAITS_FOR_A_PERSON.has(step.execution.reason ?? "") : stuck.has(step.id);
-  const open = steps.filter((step) => step.status !== "completed" && !releases(step));
+  const byId = new Map(steps.map((step) => [step.id, step]));
+  const open = steps.filter((step) => !isDone(step, (id) => byId.get(id)));
   const completed = steps.filter(({ status }) => status === "completed").length;
   const progress = `${completed} of ${steps.length} steps completed`;
   if (task.status === "completed") return { over: true, failed: [], progress };

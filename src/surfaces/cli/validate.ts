@@ -7,13 +7,13 @@ import { problem, problemLine, type Problem } from "../../problems.ts";
 import { MAX_BYTES } from "../../store/json-file.ts";
 import { at, isWorkflowDrop, placeOf, type Place } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
+import { workflowNames } from "../../store/workflow-file.ts";
 import { done, refused, type Command, type Outcome } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
 import { checkFile, type Among } from "./check-file.ts";
 import { roleNames } from "./role-names.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { entriesOf, readTasks, type TasksOnDisk } from "./tasks-on-disk.ts";
-import { workflowNames } from "./workflow-files.ts";
 
 interface Checked {
   /** As the person may type it. */

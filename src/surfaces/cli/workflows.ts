@@ -6,11 +6,11 @@ import { stepsOf } from "../../workflow/steps.ts";
 import { done, refused, type Command, type Subcommand } from "./command.ts";
 import { createFile } from "./edit.ts";
 import { readRegular } from "../../store/scan.ts";
-import { readWorkflow } from "../../store/workflow-file.ts";
+import { readWorkflow, workflowNames } from "../../store/workflow-file.ts";
 import { roleNames } from "./role-names.ts";
 import { outcomeOf, runsOnDisk } from "./runs-on-disk.ts";
 import { oneLine, table } from "./text.ts";
-import { findWorkflow, workflowNames } from "./workflow-files.ts";
+import { findWorkflow, othersIn } from "./workflow-files.ts";
 import { cancel, resume } from "./workflows-steer.ts";
 
 const list: Subcommand = {
@@ -22,7 +22,7 @@ const list: Subcommand = {
     const roles = roleNames(workspace.folder);
     const workflows = workflowNames(workspace.folder).map((name) => {
       const text = readRegular(`${workspace.folder}/${at.workflow(name)}`)?.content.toString("utf8") ?? "";
-      const read = readWorkflow(text, roles);
+      const read = readWorkflow(text, roles, othersIn(workspace.folder));
       const file = `.workflow/${at.workflow(name)}`;
       if ("problems" in read) return { name, file, ok: false, title: null, steps: null };
       return { name, file, ok: true, title: read.ok.name, steps: read.ok.steps.length };
