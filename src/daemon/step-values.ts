@@ -26,10 +26,11 @@ export async function valuesFor(
   const names = namesIn(text, kind);
   if (names.length === 0) return values;
   const parent = parentOf(task.id);
-  const own = parent === null ? undefined : newest.taskOf(parent);
+  const own = newest.taskOf(parent ?? task.id);
   const vars = own?.execution.workflow?.vars ?? {};
   const siblings = (own?.relations.subtasks ?? []).flatMap((id) => newest.taskOf(id) ?? []);
-  const of = { session, task, base, vars, siblings, newest };
+  const cause = own?.execution.workflow?.cause?.about ?? "";
+  const of = { session, task, base, vars, cause, siblings, newest };
   for (const part of names) values.set(nameOf(part), await valueOf(part, of));
   return values;
 }
@@ -39,6 +40,8 @@ interface Of {
   task: Task;
   base: string;
   vars: Vars;
+  /** What began the run by itself. */
+  cause: string;
   siblings: readonly Task[];
   newest: Newest;
 }
@@ -47,7 +50,7 @@ async function valueOf({ name, path }: { name: string; path: string[] }, of: Of)
   const { task, vars, siblings } = of;
   switch (name) {
     case "run":
-      return path.join(".") === "id" ? { value: task.execution.workflow?.run ?? "" } : "of the run there is its id";
+      return path.join(".") === "cause" ? { value: of.cause } : { value: task.execution.workflow?.run ?? "" };
     case "session":
       return { value: of.session };
     case "env": {
@@ -89,14 +92,15 @@ export async function valuesOf(
   }: { session: SessionId; step: Task; steps: readonly Task[]; outputs: readonly string[] },
 ): Promise<Record<string, unknown>> {
   const newest = recorded(workspace, session);
-  const of = { session, task: step, base: workspace.folder, vars: {}, siblings: steps, newest };
+  const of = { session, task: step, base: workspace.folder, vars: {}, cause: "", siblings: steps, newest };
   const results: Record<string, unknown> = {};
   for (const name of outputs) {
     const value = await valueOf({ name, path: [] }, of);
     if (typeof value !== "string") results[name] = value.value;
   }
   const ended = steps.map(({ execution }) => [execution.workflow?.step ?? "", { outcome: outcomeOf(execution) }]);
-  const run = { id: step.execution.workflow?.run ?? "" };
+  const own = newest.taskOf(parentOf(step.id) ?? step.id)?.execution.workflow;
+  const run = { id: own?.run ?? "", cause: own?.cause?.about ?? "" };
   return { ...results, steps: Object.fromEntries(ended) as unknown, run, session };
 }
 

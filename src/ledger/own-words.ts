@@ -17,7 +17,8 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
     "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
     "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
-    "tools workflow name run step vars finally handles met skipped trouble"
+    "tools workflow name run step vars finally handles met skipped trouble cause on key about depth " +
+    "n workflows triggers begun asked last refs digest lane"
   ).split(" "),
 );
 

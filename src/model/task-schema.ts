@@ -6,6 +6,7 @@
 import Type, { type Static } from "typebox";
 import { FAILURE_CLASSES } from "./failure.ts";
 import { DURATION_PATTERN } from "./time.ts";
+import { CauseSchema } from "./trigger-schema.ts";
 
 export const STATUSES = ["pending", "active", "completed", "blocked", "container"] as const;
 export const TYPES = ["feature", "bugfix", "refactor", "test", "docs"] as const;
@@ -182,6 +183,8 @@ const execution = Type.Object(
           vars: optional(
             Type.Record(Type.String(), Type.Unknown(), { description: "What the run was given; in its own task." }),
           ),
+          file: optional(Type.String({ description: "Its name in .workflow/workflows/; in the run's own task." })),
+          cause: optional(CauseSchema),
         },
         { description: "The run of a workflow that this task is part of. Names in its text stand for values." },
       ),

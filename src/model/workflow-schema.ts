@@ -4,6 +4,7 @@
  */
 import Type, { type Static } from "typebox";
 import { DURATION_PATTERN } from "./time.ts";
+import { TriggersSchema } from "./trigger-schema.ts";
 
 /** How a step is named in `needs`, `{steps.<id>.outcome}` and conditions. */
 const STEP_ID_PATTERN = "^[A-Za-z_][A-Za-z0-9_]{0,99}$";
@@ -105,6 +106,7 @@ export const WorkflowSchema = Type.Object(
     defaults: optional(
       Type.Object(common, { ...closed, description: "What holds for every step that says nothing else." }),
     ),
+    on: optional(TriggersSchema),
     steps: Type.Array(step, { minItems: 1, maxItems: MOST_STEPS, description: "What is done, in this order." }),
   },
   {

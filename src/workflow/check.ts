@@ -6,6 +6,7 @@ import { problem, type Problem, type ProblemCode } from "../problems.ts";
 import { kindsOf, OWN_NAMES, stepsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
 import { isTool, PLAIN_TOOLS } from "./tools.ts";
+import { triggerFindings } from "./triggers.ts";
 import { asType, declaredVars, isDeclaring, varsOf } from "./vars.ts";
 
 /** A problem at a place of the file: keys and positions of a list. */
@@ -34,6 +35,7 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),
+    ...triggerFindings(file),
   ];
 }
 
@@ -298,7 +300,9 @@ function nameFindings(file: WorkflowFile, steps: readonly Step[]): Finding[] {
           return before(place).has(id) ? [] : notBefore(other);
         }
         case "run":
-          return fields.join(".") === "id" ? [] : wrong(`${shown}: of the run there is its id.`, "Write {run.id}.");
+          return ["id", "cause"].includes(fields.join("."))
+            ? []
+            : wrong(`${shown}: of the run there are its id and its cause.`, "Write {run.id}.");
         case "session":
           return fields.length === 0 ? [] : wrong(`${shown}: the session is a name.`, "Write {session}.");
         case "env": {

@@ -8,6 +8,7 @@ import type { Vars } from "../../model/workflow.ts";
 import { problem } from "../../problems.ts";
 import { formatJson } from "../../store/json-file.ts";
 import { at } from "../../store/paths.ts";
+import { outcomeOf } from "../../workflow/outcome.ts";
 import { varsFor } from "../../workflow/vars.ts";
 import { done, refused, type Command, type Outcome, type Trouble } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
@@ -15,7 +16,7 @@ import { daemonOf } from "./daemon-state.ts";
 import { createFile } from "./edit.ts";
 import { findSession } from "./naming.ts";
 import { dryRun } from "./run-plan.ts";
-import { outcomeOf, runFrom, type RunOnDisk } from "./runs-on-disk.ts";
+import { runFrom, type RunOnDisk } from "./runs-on-disk.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { findWorkflow, givenVars, type NamedWorkflow } from "./workflow-files.ts";
 

@@ -8,9 +8,11 @@ import { createFile } from "./edit.ts";
 import { readRegular } from "../../store/scan.ts";
 import { readWorkflow } from "../../store/workflow-file.ts";
 import { roleNames } from "./role-names.ts";
-import { outcomeOf, runsOnDisk } from "./runs-on-disk.ts";
+import { outcomeOf } from "../../workflow/outcome.ts";
+import { runsOnDisk } from "./runs-on-disk.ts";
 import { oneLine, table } from "./text.ts";
 import { findWorkflow, workflowNames } from "./workflow-files.ts";
+import { next } from "./workflows-next.ts";
 import { cancel, resume } from "./workflows-steer.ts";
 
 const list: Subcommand = {
@@ -157,5 +159,5 @@ export const command: Command = {
     "Workflows are YAML files in .workflow/workflows/; cox run runs one. A run is a task whose subtasks are its steps.",
   meant: "list",
   example: "cox workflows list",
-  subcommands: [list, show, validate, make, resume, cancel],
+  subcommands: [list, show, next, validate, make, resume, cancel],
 };
