@@ -36,6 +36,7 @@ import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadAsked } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
 import { steady } from "./steady.ts";
+import { addOutputs } from "./run-outputs.ts";
 import { Triggers } from "./triggers.ts";
 import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
@@ -246,6 +247,7 @@ export class Loop {
       const { events } = observed;
       const decision = decide(workspace.state, events, { ...workspace.policy, concurrency, resting: obstructed }, lent);
       const ended = this.agents.responses;
+      await addOutputs(workspace, { changes: decision.changes, responses: ended, answers: observed.answers });
       const also = [...observed.reload.views, ...this.dueSessions()];
       const pages = await this.insist(() =>
         this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }),

@@ -27,7 +27,7 @@ export const BLOCKED_REASONS = [
   "cancelled",
   "elsewhere",
 ] as const;
-const BUDGETS = ["attempt", "task", "session", "day"] as const;
+const BUDGETS = ["attempt", "task", "run", "session", "day"] as const;
 export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
 
 const text = (description: string) => Type.String({ description });
@@ -185,6 +185,17 @@ const execution = Type.Object(
           ),
           file: optional(Type.String({ description: "Its name in .workflow/workflows/; in the run's own task." })),
           cause: optional(CauseSchema),
+          concurrency: optional(
+            Type.Integer({ minimum: 1, description: "Most steps of the run at once; in its own task." }),
+          ),
+          outputs: optional(
+            Type.Record(Type.String(), Type.String(), { description: "What it shall come to; in its own task." }),
+          ),
+          results: optional(
+            Type.Record(Type.String(), Type.Unknown(), {
+              description: "What it came to; in its own task. Set by Coxswain.",
+            }),
+          ),
         },
         { description: "The run of a workflow that this task is part of. Names in its text stand for values." },
       ),

@@ -5,6 +5,7 @@ import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem, type ProblemCode } from "../problems.ts";
 import { kindsOf, OWN_NAMES, stepsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
+import { outputsFindings } from "./outputs.ts";
 import { isTool, PLAIN_TOOLS } from "./tools.ts";
 import { triggerFindings } from "./triggers.ts";
 import { asType, declaredVars, isDeclaring, varsOf } from "./vars.ts";
@@ -36,6 +37,7 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),
     ...triggerFindings(file),
+    ...outputsFindings(file, steps),
   ];
 }
 

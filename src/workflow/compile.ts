@@ -58,16 +58,29 @@ export function compile(file: WorkflowFile, { id, vars, name, cause }: RunOf): C
     agent: "human",
     ...context,
     execution: {
+      ...budgetOf(file),
       workflow: {
         name: file.name,
         run,
         vars,
         ...(name === undefined ? {} : { file: name }),
         ...(cause ? { cause } : {}),
+        ...endingOf(file),
       },
     },
   };
   return { run, tasks: [container, ...tasks], texts };
+}
+
+function budgetOf({ budget: { usd, tokens } = {} }: WorkflowFile): NonNullable<TaskDrop["execution"]> {
+  return {
+    ...(usd === undefined ? {} : { budget_usd: usd }),
+    ...(tokens === undefined ? {} : { budget_tokens: tokens }),
+  };
+}
+
+function endingOf({ concurrency, outputs }: WorkflowFile) {
+  return { ...(concurrency === undefined ? {} : { concurrency }), ...(outputs ? { outputs } : {}) };
 }
 
 function agentOf({ kind, says }: Step): string {

@@ -1,4 +1,4 @@
-/** What begins next, as commands tell it. */
+/** What runs are bounded by and come to, and what begins next, as commands tell it. */
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 import { repository, type Lab } from "./lab.ts";
@@ -8,6 +8,57 @@ function lab(t: TestContext): Lab {
   made.write(".workflow/config.yaml", "isolation: none\n");
   return made;
 }
+
+interface Shown {
+  outputs: Record<string, unknown>;
+  cause: { on: string; about: string } | null;
+  steps: { step: string; status: string }[];
+}
+
+describe("outputs", () => {
+  const flow = `name: Flow
+vars: { who: Ada }
+outputs:
+  rows: "{data.rows}"
+  all: "{data}"
+  text: "{who} saw {data.rows} rows; {steps.never.outcome}"
+  none: "{nothing}"
+  large: "{big}"
+concurrency: 1
+steps:
+  - { id: load, run: 'echo "{\\"rows\\": 3, \\"of\\": \\"{run.cause}\\"}"', output_variable: data }
+  - { id: big, run: "head -c 100000 /dev/zero | tr '\\\\0' x", output_variable: big }
+  - { id: never, run: "true", when: "data.rows > 100", output_variable: nothing }
+`.replace('{\\"rows\\": 3, \\"of\\": \\"{run.cause}\\"}', '{{ \\"rows\\": 3 }');
+
+  test("are what the run came to, on record with its end, and told by show, by --wait and in the summary", async (t) => {
+    const made = lab(t);
+    made.write(".workflow/workflows/flow.yaml", flow);
+    assert.equal(made.cox("start", "--detach").exit, 0);
+    const waited = await made.together("run", "flow", "--wait", "--json");
+    assert.equal(waited.exit, 0, waited.err);
+    const outputs = {
+      rows: 3,
+      all: { rows: 3 },
+      text: "Ada saw 3 rows; skipped",
+      none: null,
+      large: { file: ".workflow/WFS-main/responses/impl-1.2-a1.json" },
+    };
+    assert.deepEqual((JSON.parse(waited.out) as Shown).outputs, outputs);
+    assert.deepEqual(made.json<Shown>("workflows", "show", "flow-1").outputs, outputs);
+    assert.match(
+      made.cox("workflows", "show", "flow-1").out,
+      /completed, 3 of 3[\s\S]*Outputs:[\s\S]*text +Ada saw 3 rows; skipped/,
+    );
+    assert.equal(made.cox("stop").exit, 0);
+    const moves = made
+      .git("log", "--format=%s", "refs/cox/ledger", "--", ".workflow/WFS-main/.task/impl-1.json")
+      .split("\n");
+    assert.equal(moves[0], "WFS-main impl-1: container -> completed");
+    assert.match(made.git("show", "refs/cox/ledger:.workflow/WFS-main/.task/impl-1.json"), /"results": \{\s+"rows": 3/);
+    assert.match(made.read(".workflow/WFS-main/.summaries/IMPL-1-summary.md"), /## Outputs\n- `rows`: `3`/);
+  });
+});
 
 describe("cox workflows next", () => {
   interface Next {

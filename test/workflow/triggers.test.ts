@@ -1,4 +1,4 @@
-/** What is said of triggers that are wrong: each with its line and what to do. */
+/** What is said of triggers, budgets and outputs that are wrong: each with its line and what to do. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readWorkflow } from "../../src/store/workflow-file.ts";
@@ -58,9 +58,18 @@ const WRONG: [what: string, yaml: string, told: RegExp][] = [
     "vars: { who: me }\non: { after: { workflow: a, vars: { whom: you } } }",
     /^3 The workflow has no variable whom\./,
   ],
+  ["no budget", "budget: { usd: 0 }", /^2 budget\.usd/],
+  ["no steps at once", "concurrency: 0", /^2 concurrency/],
+  ["an output of nothing", 'outputs: { a: "{ouut}" }', /^2 There is no \{ouut\}\. Did you mean \{out\}\?/],
+  [
+    "an output of a step that there is not",
+    'outputs: { a: "{steps.i.outcome}" }',
+    /^2 There is no \{steps\.i\.outcome\}\./,
+  ],
+  ["an output of the environment", 'outputs: { a: "{env.HOME}" }', /^2 There is no \{env\.HOME\}\./],
 ];
 
-describe("what is wrong with triggers is told with its line and a remedy", () => {
+describe("what is wrong at the top of a workflow is told with its line and a remedy", () => {
   for (const [what, yaml, expected] of WRONG)
     test(what, () => {
       const all = told(yaml);
@@ -71,7 +80,7 @@ describe("what is wrong with triggers is told with its line and a remedy", () =>
     });
 });
 
-test("all that can begin a run is taken", () => {
+test("all that can begin, bound and end a run is taken", () => {
   const yaml = `vars: { who: { type: string } }
 on:
   schedule:
@@ -79,7 +88,10 @@ on:
     - { cron: "@hourly", vars: { who: me } }
   files: { paths: ["src/**/*.ts", docs], overlap: cancel, vars: { who: me } }
   git: [{ branch: main, vars: { who: me } }, { tag: "v*", vars: { who: me } }]
-  after: [{ workflow: a, vars: { who: me } }, { workflow: b, outcome: failure, vars: { who: me } }]`;
+  after: [{ workflow: a, vars: { who: me } }, { workflow: b, outcome: failure, vars: { who: me } }]
+budget: { usd: 2.5, tokens: 100000 }
+concurrency: 2
+outputs: { all: "{out.rows} of {who} in {run.id} of {session}: {steps.it.outcome} {run.cause}" }`;
   assert.deepEqual(told(yaml), []);
   assert.deepEqual(told('on: { schedule: "0 3 * * *", after: a, files: ["*.md"] }'), []);
 });

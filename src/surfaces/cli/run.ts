@@ -17,6 +17,7 @@ import { createFile } from "./edit.ts";
 import { findSession } from "./naming.ts";
 import { dryRun } from "./run-plan.ts";
 import { runFrom, type RunOnDisk } from "./runs-on-disk.ts";
+import { outputLines } from "./workflows-run.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { findWorkflow, givenVars, type NamedWorkflow } from "./workflow-files.ts";
 
@@ -133,7 +134,12 @@ function begun(run: RunOnDisk, paint: Context["paint"]): Outcome {
 
 function ended(run: RunOnDisk, failed: readonly string[]): Outcome {
   const json = { ...facts(run), failed, status: run.task.status };
-  if (failed.length === 0) return done(`Run ${run.run} is completed.`, json);
+  const { results } = run.task.execution.workflow ?? {};
+  if (failed.length === 0)
+    return done([`Run ${run.run} is completed.`, ...outputLines(results)].join("\n"), {
+      ...json,
+      outputs: results ?? {},
+    });
   const names = failed.map((id) => `${run.session}/${id}`).join(", ");
   const what = `Run ${run.run} cannot go on: ${names}.`;
   return {

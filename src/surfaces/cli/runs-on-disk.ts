@@ -26,6 +26,11 @@ export function runsOnDisk(folder: string): RunOnDisk[] {
   });
 }
 
+/** By its name, or that of its task. */
+export function runNamed(folder: string, written: string, runs = runsOnDisk(folder)): RunOnDisk | undefined {
+  return runs.find(({ run, session, task }) => [run, `${session}/${task.id}`, task.id].includes(written));
+}
+
 /** The run that a dropped file became. */
 export function runFrom(folder: string, drop: string): RunOnDisk | undefined {
   const run = runsOnDisk(folder).find(({ task }) => task.execution.source?.file === drop);

@@ -9,10 +9,11 @@ import { readRegular } from "../../store/scan.ts";
 import { readWorkflow } from "../../store/workflow-file.ts";
 import { roleNames } from "./role-names.ts";
 import { outcomeOf } from "../../workflow/outcome.ts";
-import { runsOnDisk } from "./runs-on-disk.ts";
+import { runNamed, runsOnDisk } from "./runs-on-disk.ts";
 import { oneLine, table } from "./text.ts";
 import { findWorkflow, workflowNames } from "./workflow-files.ts";
 import { next } from "./workflows-next.ts";
+import { showRun } from "./workflows-run.ts";
 import { cancel, resume } from "./workflows-steer.ts";
 
 const list: Subcommand = {
@@ -57,10 +58,12 @@ const list: Subcommand = {
 const show: Subcommand = {
   name: "show",
   where: "workspace",
-  summary: "show a workflow: what it takes, and its steps",
-  arguments: [{ name: "workflow", text: "a name, or a YAML file", is: "file" }],
+  summary: "show a workflow: what it takes, and its steps; or a run, and what it came to",
+  arguments: [{ name: "workflow", text: "a name, a YAML file, or a run as cox workflows lists it", is: "file" }],
   example: "cox workflows show data-analysis",
   async run(input, { workspace, dir, paint }) {
+    const run = runNamed(workspace.folder, input.text("workflow") ?? "");
+    if (run) return showRun(run, paint);
     const found = findWorkflow(workspace, input.text("workflow") ?? "", dir);
     if ("trouble" in found) return refused(found.trouble);
     const { file, path } = found.ok;
