@@ -60,6 +60,31 @@ steps:
   });
 });
 
+test("a dry run estimates from what the same steps took before, says what that rests on, and that it knows nothing", (t) => {
+  const made = lab(t);
+  made.write(
+    ".workflow/workflows/flow.yaml",
+    "name: Flow\nsteps:\n  - { id: a, run: sleep 0.2 }\n  - { id: b, run: sleep 0.3, needs: [] }\n",
+  );
+  assert.match(made.cox("run", "flow", "--dry-run").out, /cannot be told: none of its steps has run before/);
+  made.cox("run", "flow");
+  assert.equal(made.cox("start", "--once").exit, 0);
+  type Planned = {
+    estimate: { duration_ms: number; known: number; n: number };
+    steps: { estimate: { of: string; n: number } }[];
+  };
+  const { estimate, steps } = made.json<Planned>("run", "flow", "--dry-run");
+  assert.deepEqual([estimate.known, estimate.n], [2, 2]);
+  const longest = Math.max(
+    ...["impl-1.1", "impl-1.2"].map(
+      (id) => (made.task(id).execution["last_attempt"] as { duration_ms: number }).duration_ms,
+    ),
+  );
+  assert.equal(estimate.duration_ms, longest, "what goes at the same time takes as long as the longest");
+  assert.deepEqual(steps[0]?.estimate.of, "step");
+  assert.match(made.cox("run", "flow", "--dry-run").out, /An estimate from 2 earlier attempts: /);
+});
+
 describe("cox workflows next", () => {
   interface Next {
     daemon: string;
