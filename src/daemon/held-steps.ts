@@ -25,12 +25,12 @@ export class HeldSteps {
       for (const task of tasks.values()) this.noteTask(session, task);
   }
 
-  /** Whether there is something to look at. */
+  /** Whether there is something to look at: nothing once the daemon is told to end. */
   note(changes: readonly Change[]): boolean {
     for (const change of changes)
       if ((change.of === "task" || change.of === "task-edit") && change.after)
         this.noteTask(change.session, change.after);
-    return this.due.size > 0;
+    return this.due.size > 0 && !this.workspace.state.draining;
   }
 
   async look(): Promise<Decided[]> {
