@@ -24,7 +24,7 @@ export interface Wanted {
 
 const REFS = "refs";
 /** Reading may take this share of the time at most. */
-const SHARE = 50;
+const SHARE = 10;
 /** Files must have stayed as they are for so long: a checkout or a build writes many. */
 const SETTLE_MS = 500;
 const MOST_FILES = 20_000;
