@@ -9,3 +9,10 @@ export function exitCodeOf({ state, held }: Workspace): number {
   }
   return held.all().length > 0 ? 1 : 0;
 }
+
+/** Whether a task could be started. */
+export function hasReady({ state, obstructed }: Workspace): boolean {
+  return [...state.sessions.values()].some(
+    ({ file, index }) => file.status === "active" && !obstructed.has(file.session_id) && index.ready.length > 0,
+  );
+}

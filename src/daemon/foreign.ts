@@ -115,6 +115,7 @@ async function sort(foreign: Foreign, workspace: Workspace, both: Both): Promise
     case "config":
     case "role":
     case "patterns":
+    case "workflow":
       return void foreign.files.push(both);
     default:
       return unreachable(place);

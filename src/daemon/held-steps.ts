@@ -27,7 +27,7 @@ export class HeldSteps {
       for (const task of tasks.values()) this.noteTask(session, task);
   }
 
-  /** Whether there is something to look at. */
+  /** Whether there is something to look at: nothing once the daemon is told to end. */
   note(changes: readonly Change[]): boolean {
     for (const change of changes)
       if (change.of === "task" || change.of === "task-edit") {
@@ -36,7 +36,6 @@ export class HeldSteps {
         // What was made for a step, and is gone, is not waited for.
         else this.noteGone(session, parentOf(id));
       }
-    // What is due when the daemon is to stop is looked at by the next one.
     return this.due.size > 0 && !this.workspace.state.draining;
   }
 

@@ -8,6 +8,7 @@ import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Event } from "../machine/event.ts";
 import { leftFor } from "../machine/budget.ts";
+import { allowedToRun, liveOf, ownTask, spentInRun } from "../machine/runs.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
@@ -138,7 +139,12 @@ function budgetOf({ state, policy }: Workspace, session: SessionId, task: Task):
   const file = state.sessions.get(session)?.file;
   const spent = { usd: file?.cost_usd ?? 0, tokens: file?.tokens ?? 0, budget_usd: file?.budget_usd ?? null };
   const day = state.spent.day === dayOf(Date.now()).name ? state.spent : NOTHING;
-  return leftFor(task, { session: spent, day }, policy);
+  const tasks = state.sessions.get(session)?.tasks;
+  const own = ownTask(task, (id) => tasks?.get(id));
+  const steps = (own?.relations.subtasks ?? []).flatMap((id) => tasks?.get(id) ?? []);
+  const live = own ? liveOf([...state.runs.values()], session, own.id) : [];
+  const run = own ? { run: { spent: spentInRun(steps, live), allowed: allowedToRun(own, task) } } : {};
+  return leftFor(task, { session: spent, day, ...run }, policy);
 }
 
 /** What can be seen of it, if that is other than was told last. */

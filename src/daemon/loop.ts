@@ -17,7 +17,7 @@ import { Agents } from "./agents.ts";
 import { Alarm } from "./alarm.ts";
 import { Capacity } from "./capacity.ts";
 import { subjectOf } from "../ledger/entries.ts";
-import { exitCodeOf } from "./exit-code.ts";
+import { exitCodeOf, hasReady } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
 import { HeldSteps } from "./held-steps.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -36,6 +36,8 @@ import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
 import { reloadAsked } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
 import { steady } from "./steady.ts";
+import { addOutputs } from "./run-outputs.ts";
+import { Triggers } from "./triggers.ts";
 import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -60,6 +62,7 @@ export class Loop {
   private readonly capacity = new Capacity();
   private readonly housekeeping: Housekeeping;
   private readonly heldSteps: HeldSteps;
+  private readonly triggers: Triggers;
   private readonly events: Event[] = [];
   /** What was seen, and not recorded since its files changed faster than they could be read. */
   private unrecorded: Observation | undefined;
@@ -88,6 +91,7 @@ export class Loop {
     this.pages = new Pages(workspace);
     this.housekeeping = new Housekeeping(workspace);
     this.heldSteps = new HeldSteps(workspace);
+    this.triggers = new Triggers(workspace);
     this.recording = new Recording(workspace, {
       isLost: () => this.noticesLoss(),
       isToldToStop: () => this.toldToStop() || workspace.state.draining,
@@ -228,6 +232,8 @@ export class Loop {
     failpoint("observed");
     observed.events.push(...this.events.splice(0));
     await this.heldSteps.look(observed);
+    const reading = await this.insist(() => this.triggers.look(observed, { found, now }));
+    if (reading) this.later(reading.work);
     // The first look brings news of its own.
     const cleans = !starting && !workspace.state.draining && this.housekeeping.isDue(now);
     if (cleans) observed.events.push(...(await this.insist(() => this.housekeeping.look(now))));
@@ -242,6 +248,7 @@ export class Loop {
       const { events } = observed;
       const decision = decide(workspace.state, events, { ...workspace.policy, concurrency, resting: obstructed }, lent);
       const ended = this.agents.responses;
+      await addOutputs(workspace, { changes: decision.changes, responses: ended, answers: observed.answers });
       const also = [...observed.reload.views, ...this.dueSessions()];
       const pages = await this.insist(() =>
         this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }),
@@ -281,6 +288,7 @@ export class Loop {
       failpoint("recorded");
       this.lookAgain(observed);
       await this.act(decision);
+      for (const path of await this.triggers.ask()) this.hint(path);
       failpoint("acted");
       this.trailing = this.trailing.then(() => afterwards(workspace, this.agents, { events, pages }));
       break;
@@ -304,13 +312,15 @@ export class Loop {
   private async act(decision: Decision): Promise<void> {
     const { workspace } = this;
     for (const change of decision.changes) {
-      if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
+      const isTrouble = change.of === "workspace" && !change.calm;
+      if (isTransition(change)) workspace.log.say(isTrouble ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
     this.agents.tidying.deleted(decision.changes);
     this.notices.tell(decision, workspace.state, workspace.config, Date.now());
     failpoint("applied");
-    if (this.heldSteps.note(decision.changes)) this.tell({ type: "tick" });
+    const isNews = [this.heldSteps, this.triggers].map((part) => part.note(decision.changes)).some(Boolean);
+    if (isNews) this.tell({ type: "tick" });
     this.wakeAt = Number.POSITIVE_INFINITY;
     for (const effect of decision.effects) await this.perform(effect);
     if (decision.changes.length > 0) {
@@ -368,7 +378,7 @@ export class Loop {
     if (next !== undefined) this.alarm.in(next - now);
     if (this.observer.restless) this.alarm.in(SOON_MS);
     for (const { at: due } of this.pages.behind) this.alarm.in(due - performance.now());
-    this.alarm.at(this.wakeAt);
+    this.triggers.setAlarm(this.alarm, this.wakeAt);
     if (!this.tidied) this.alarm.in(QUIET_MS);
     const { due } = this.workspace.kept;
     if (due !== undefined) this.alarm.in(due - now);
@@ -421,12 +431,9 @@ export class Loop {
     const idle = settled && resting && this.agents.count === 0;
     if (state.draining) return this.leaving ? settled : idle;
     if (!this.options.once || !idle || this.hints.size > 0) return false;
-    if (this.observer.restless || this.workspace.held.all().some((held) => !held.reported)) return false;
-    for (const session of state.sessions.values()) {
-      if (session.file.status !== "active" || obstructed.has(session.file.session_id)) continue;
-      if (session.index.ready.length > 0) return false;
-    }
-    return true;
+    if (this.observer.restless || this.triggers.restless || this.workspace.held.all().some((held) => !held.reported))
+      return false;
+    return !hasReady(this.workspace);
   }
 
   private async sleep(): Promise<void> {

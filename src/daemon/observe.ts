@@ -131,7 +131,7 @@ export class Observer {
       return;
     }
     if (found.is === "file") return this.file(found, look);
-    if (kind === "report" || kind === "other" || kind === "view") return;
+    if (kind === "report" || kind === "other" || kind === "workflow" || kind === "view") return;
     this.workspace.held.hold(found.path, unopened(found), look.now);
   }
 
@@ -141,6 +141,9 @@ export class Observer {
     const { held, scanner, state } = this.workspace;
     const { seen, now } = look;
     switch (place.kind) {
+      case "workflow":
+        seen.files.push({ path, content });
+        return;
       case "config":
         seen.reload.config = true;
         seen.files.push({ path, content });
@@ -221,4 +224,5 @@ const HELD = new Set<ReturnType<typeof placeOf>["kind"]>([
   "session-file",
   "session-part",
   "patterns",
+  "workflow",
 ]);

@@ -91,7 +91,11 @@ export class ObservedWorkflows {
     const vars = varsFor(read.ok, request.vars);
     if ("problems" in vars) return vars;
     const id = this.freeId(session, path);
-    const { run, tasks, texts } = compile(read.ok, { id, vars: vars.ok });
+    const { run, tasks, texts } = compile(read.ok, {
+      ...{ id, vars: vars.ok },
+      ...("workflow" in request ? { name: request.workflow } : {}),
+      ...(request.cause ? { cause: request.cause } : {}),
+    });
     const drops = tasks.map((drop) => ({
       file: path,
       sha256: hash,

@@ -121,7 +121,11 @@ function baseFor({ folder, policy }: Workspace, task: Task, role: Role | undefin
   return role && isolationOf(task, role, policy) === "worktree" ? folder : WORKSPACE;
 }
 
-function newestOf({ folder, state }: Workspace, session: SessionId, { changes, responses, answers }: Upcoming): Newest {
+export function newestOf(
+  { folder, state }: Workspace,
+  session: SessionId,
+  { changes, responses, answers }: Omit<Upcoming, "texts">,
+): Newest {
   return {
     taskOf: (id) => {
       const decided = changes.findLast(

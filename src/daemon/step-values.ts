@@ -44,7 +44,11 @@ export async function allValuesFor(
     if (typeof value !== "string") values[name] = value.value;
   }
   const ended = of.siblings.map(({ execution }) => [stepOf(execution), { outcome: outcomeOf(execution) }]);
-  return { ...values, steps: Object.fromEntries(ended) as unknown, run: { id: task.execution.workflow?.run ?? "" } };
+  return {
+    ...values,
+    steps: Object.fromEntries(ended) as unknown,
+    run: { id: task.execution.workflow?.run ?? "", cause: of.cause },
+  };
 }
 
 function surroundings({ session, task, base }: Pick<Of, "session" | "task" | "base">, newest: Newest): Of {
@@ -53,7 +57,8 @@ function surroundings({ session, task, base }: Pick<Of, "session" | "task" | "ba
   const all = (run?.relations.subtasks ?? []).flatMap((id) => newest.taskOf(id) ?? []);
   const scope = scopeOf(task, newest.taskOf);
   const { vars = {}, told = {} } = (scope === null ? undefined : newest.taskOf(scope))?.execution.workflow ?? {};
-  return { session, task, base, vars, told, all, siblings: stepsSeen(task, all), newest };
+  const cause = run?.execution.workflow?.cause?.about ?? "";
+  return { session, task, base, vars, told, cause, all, siblings: stepsSeen(task, all), newest };
 }
 
 interface Of {
@@ -63,6 +68,8 @@ interface Of {
   vars: Vars;
   /** Which of the variables other tasks have reported. */
   told: Readonly<Record<string, TaskId>>;
+  /** What began the run by itself. */
+  cause: string;
   /** All tasks of the run, and the steps among them that this one sees. */
   all: readonly Task[];
   siblings: readonly Task[];
@@ -81,7 +88,7 @@ async function valueOf({ name, path }: { name: string; path: string[] }, of: Of)
     case "round":
       return workflow?.round === undefined ? "the task is no round" : { value: workflow.round };
     case "run":
-      return path.join(".") === "id" ? { value: task.execution.workflow?.run ?? "" } : "of the run there is its id";
+      return path.join(".") === "cause" ? { value: of.cause } : { value: task.execution.workflow?.run ?? "" };
     case "session":
       return { value: of.session };
     case "env": {
@@ -169,7 +176,7 @@ export async function valuesOf(
     if (typeof value !== "string") results[name] = value.value;
   }
   const ended = steps.map(({ execution }) => [stepOf(execution), { outcome: outcomeOf(execution) }]);
-  const run = { id: step.execution.workflow?.run ?? "" };
+  const run = { id: step.execution.workflow?.run ?? "", cause: of.cause };
   const { index, item, round } = step.execution.workflow ?? {};
   const own = { ...(index === undefined ? {} : { index, item }), ...(round === undefined ? {} : { round }) };
   return { ...results, ...own, steps: Object.fromEntries(ended) as unknown, run, session };

@@ -18,7 +18,8 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
     "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
     "tools workflow name run step vars finally handles met skipped trouble retry_base python for_each max_parallel repeat until max " +
-    "call parts part_of index item round told"
+    "call parts part_of index item round told cause on key about depth concurrency outputs results " +
+    "n workflows triggers begun asked last refs digest lane"
   ).split(" "),
 );
 
@@ -77,7 +78,7 @@ const WORDS: ReadonlySet<string> = new Set(
     "rejected cancelled backoff usage-limit breaker-open waiting worktree none before after network overloaded rate-limit " +
     "crash permission unknown success failure interrupted stopped simple medium complex PLAN IMPLEMENT REVIEW requeued " +
     "shutdown closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
-    "planning-agent code-review-test-agent review-agent elsewhere task session day usd tokens turns skipped"
+    "planning-agent code-review-test-agent review-agent elsewhere task run session day usd tokens turns skipped"
   ).split(" "),
 );
 

@@ -61,6 +61,8 @@ export type Event =
   | { type: "patterns-edited"; file: PatternsFile }
   /** Something was put in order: it goes on record. */
   | { type: "repaired"; text: string }
+  /** Something about triggers: it goes on record, with what is remembered of them. */
+  | { type: "triggered"; text: string }
   | { type: "tick" }
   | { type: "drain" }
   | { type: "stop-all"; why: StopReason };

@@ -74,6 +74,8 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
       return patternsEdited(draft, event.file);
     case "repaired":
       return draft.add({ of: "workspace", text: event.text, by: "daemon" });
+    case "triggered":
+      return draft.add({ of: "workspace", text: event.text, by: "daemon", calm: true });
     case "tick":
       return;
     case "drain":

@@ -11,6 +11,7 @@ import type { Draft } from "./draft.ts";
 import { isolationOf, mayClash, writesOf } from "./overlap.ts";
 import { hasRoom } from "./parts.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
+import { isFull } from "./runs.ts";
 import { startsBefore } from "./state.ts";
 import { move } from "./steering.ts";
 
@@ -60,7 +61,7 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       if (over.of === "day") later(today(lent).ends);
       continue;
     }
-    if (live.length >= policy.concurrency) continue;
+    if (live.length >= policy.concurrency || isFull(draft, live, { session, step: task })) continue;
     const isolation = isolationOf(task, role, policy);
     const writes = writesOf(task, role, isolation);
     if (live.some((run) => mayClash(run.writes, writes))) {

@@ -6,6 +6,7 @@
 import Type, { type Static } from "typebox";
 import { FAILURE_CLASSES } from "./failure.ts";
 import { DURATION_PATTERN } from "./time.ts";
+import { CauseSchema } from "./trigger-schema.ts";
 
 export const STATUSES = ["pending", "active", "completed", "blocked", "container"] as const;
 export const TYPES = ["feature", "bugfix", "refactor", "test", "docs"] as const;
@@ -26,7 +27,7 @@ export const BLOCKED_REASONS = [
   "cancelled",
   "elsewhere",
 ] as const;
-const BUDGETS = ["attempt", "task", "session", "day"] as const;
+const BUDGETS = ["attempt", "task", "run", "session", "day"] as const;
 export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
 
 const text = (description: string) => Type.String({ description });
@@ -226,6 +227,19 @@ const execution = Type.Object(
           python: optional(Type.Boolean({ description: "Its command is Python." })),
           ...wholeOf,
           ...partOf,
+          file: optional(Type.String({ description: "Its name in .workflow/workflows/; in the run's own task." })),
+          cause: optional(CauseSchema),
+          concurrency: optional(
+            Type.Integer({ minimum: 1, description: "Most steps of the run at once; in its own task." }),
+          ),
+          outputs: optional(
+            Type.Record(Type.String(), Type.String(), { description: "What it shall come to; in its own task." }),
+          ),
+          results: optional(
+            Type.Record(Type.String(), Type.Unknown(), {
+              description: "What it came to; in its own task. Set by Coxswain.",
+            }),
+          ),
         },
         { description: "The run of a workflow that this task is part of. Names in its text stand for values." },
       ),

@@ -39,7 +39,8 @@ export type Transition =
       after: SessionFile | null;
     }
   | { of: "session-edit"; session: SessionId; by: Actor; fields: string[]; after: SessionFile }
-  | { of: "workspace"; text: string; by: Actor };
+  /** `calm`: nothing was wrong. */
+  | { of: "workspace"; text: string; by: Actor; calm?: boolean };
 
 /** State beside the tasks: kept in the checkpoint, no commit of its own. */
 export type Bookkeeping =

@@ -4,6 +4,7 @@
  */
 import Type, { type Static } from "typebox";
 import { DURATION_PATTERN } from "./time.ts";
+import { TriggersSchema } from "./trigger-schema.ts";
 import { MOST_ITEMS } from "./workflow.ts";
 
 /** How a step is named in `needs`, `{steps.<id>.outcome}` and conditions. */
@@ -152,6 +153,22 @@ export const WorkflowSchema = Type.Object(
     ),
     defaults: optional(
       Type.Object(common, { ...closed, description: "What holds for every step that says nothing else." }),
+    ),
+    on: optional(TriggersSchema),
+    budget: optional(
+      Type.Object(
+        {
+          usd: optional(Type.Number({ exclusiveMinimum: 0, description: "In US dollars, at list prices." })),
+          tokens: optional(Type.Integer({ minimum: 1, description: "In tokens." })),
+        },
+        { ...closed, description: "Most that a run may cost, all its steps together." },
+      ),
+    ),
+    concurrency: optional(Type.Integer({ minimum: 1, description: "Most steps of a run at the same time." })),
+    outputs: optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: "What a run comes to, by name: texts like those of steps. One name alone keeps its type.",
+      }),
     ),
     steps: Type.Array(step, { minItems: 1, maxItems: MOST_STEPS, description: "What is done, in this order." }),
   },

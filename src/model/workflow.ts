@@ -1,4 +1,7 @@
 /** What a workflow is: its file, its steps, and the names that texts of steps may use. */
+import type { Static } from "typebox";
+import type { TRIGGER_KINDS } from "./trigger-kinds.ts";
+import type { CauseSchema } from "./trigger-schema.ts";
 import type { VAR_TYPES, WorkflowShape } from "./workflow-schema.ts";
 
 export type WorkflowFile = WorkflowShape;
@@ -26,3 +29,7 @@ export interface Step {
 }
 
 export type Vars = Record<string, unknown>;
+
+export type TriggerKind = (typeof TRIGGER_KINDS)[number];
+/** What began a run by itself. */
+export type Cause = Static<typeof CauseSchema>;

@@ -10,6 +10,7 @@ export type Place =
   | { kind: "marker"; session: SessionId }
   | { kind: "role"; name: string }
   | { kind: "patterns" }
+  | { kind: "workflow"; name: string }
   | { kind: "inbox"; name: string }
   | { kind: "session-folder"; session: SessionId }
   | { kind: "session-file"; session: SessionId }
@@ -67,6 +68,10 @@ export function placeOf(path: string): Place {
       return path === at.patterns ? { kind: "patterns" } : otherName(name);
     case "metrics":
       return { kind: "output" };
+    case "workflows":
+      return parts.length === 2 && /^\w[\w-]*\.yaml$/.test(name)
+        ? { kind: "workflow", name: name.slice(0, -".yaml".length) }
+        : otherName(name);
   }
   if (!isSessionId(top)) return isUnfinishedName(name) ? { kind: "ignored" } : { kind: "other" };
   if (second === undefined || (third !== undefined && rest.length > 0)) return otherName(name);
@@ -100,6 +105,8 @@ export const at = {
   messages: (session: SessionId, attempt: string) => `${session}/messages/${attempt}.jsonl`,
   checkpoint: (session: SessionId) => `${session}/state/checkpoint.json`,
   workflow: (name: string) => `workflows/${name}.yaml`,
+  /** What is remembered of triggers: written by the daemon alone. */
+  triggers: "workflows/.triggers.json",
   /** The workflow of a run as it was. */
   runWorkflow: (session: SessionId, run: string) => `${session}/workflows/${run}.yaml`,
   runFolder: (runId: string) => `${RUN}/attempts/${runId}`,

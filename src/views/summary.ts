@@ -32,6 +32,7 @@ export function summary({ session, task, response }: SummaryOf): string {
     "",
     `Session ${code(session.session_id)} · agent ${code(task.agent)} · type ${task.type} · [📋](../.task/${task.id}.json)`,
     ...section("What changed", changes(task, response)),
+    ...section("Outputs", outputs(task)),
     ...section("Result", result(response, answer)),
     ...section("Error", error(task, response)),
     ...section("Permission denials", denials(response)),
@@ -99,6 +100,16 @@ function result(response: ResponseFile | null, answer: string): string[] {
     fenced(cut(response.result, LONGEST_RESULT)),
     ...(cutOff ? ["", `The rest is in ${code(answer)}.`] : []),
   ];
+}
+
+/** What a run of a workflow came to. */
+function outputs({ execution: { workflow } }: Task): string[] {
+  return Object.entries(workflow?.results ?? {}).flatMap(([name, value]) => {
+    const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+    return text.includes("\n")
+      ? [`- ${code(name)}:`, "", fenced(cut(text, LONGEST_RESULT)), ""]
+      : [`- ${code(name)}: ${code(text)}`];
+  });
 }
 
 function error(task: Task, response: ResponseFile | null): string[] {

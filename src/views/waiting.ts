@@ -85,6 +85,7 @@ function raise(task: Task, around: Surroundings): string {
   const where = {
     attempt: `\`budget.attempt_${unit}\` in config.yaml`,
     task: `\`execution.budget_${unit}\``,
+    run: `\`execution.budget_${unit}\` of the run's own task`,
     session: `\`budget_${unit}\` in workflow-session.json, or \`budget.session_${unit}\` in config.yaml`,
     day: `\`budget.day_${unit}\` in config.yaml, or wait for tomorrow`,
   }[of];

@@ -6,7 +6,9 @@ import { wholeFindings } from "./check-wholes.ts";
 import { finding, type Finding } from "./finding.ts";
 import { kindsOf, OWN_NAMES, stepsOf, textsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
+import { outputsFindings } from "./outputs.ts";
 import { isTool, PLAIN_TOOLS } from "./tools.ts";
+import { triggerFindings } from "./triggers.ts";
 import { asType, declaredVars, isDeclaring, varsOf } from "./vars.ts";
 
 const OF_A_STEP = ["outcome", "file"];
@@ -29,6 +31,8 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),
     ...wholeFindings(file, steps),
+    ...triggerFindings(file),
+    ...outputsFindings(file, steps),
   ];
 }
 
@@ -311,7 +315,9 @@ function nameFindings(file: WorkflowFile, steps: readonly Step[]): Finding[] {
         return wrong(`${shown} is there only in a step that has ${needed}.`, hint);
       }
       case "run":
-        return fields.join(".") === "id" ? [] : wrong(`${shown}: of the run there is its id.`, "Write {run.id}.");
+        return ["id", "cause"].includes(fields.join("."))
+          ? []
+          : wrong(`${shown}: of the run there are its id and its cause.`, "Write {run.id}.");
       case "session":
         return fields.length === 0 ? [] : wrong(`${shown}: the session is a name.`, "Write {session}.");
       case "env": {

@@ -1,7 +1,7 @@
 /** A run of a workflow as tasks: one for the run, a container, and one for each of its steps. */
 import { taskNumbers, type TaskId } from "../model/ids.ts";
 import type { TaskDrop } from "../model/task.ts";
-import type { Step, Vars, WorkflowFile } from "../model/workflow.ts";
+import type { Cause, Step, Vars, WorkflowFile } from "../model/workflow.ts";
 import { stepsOf } from "./steps.ts";
 import { claudeTools } from "./tools.ts";
 
@@ -14,8 +14,16 @@ export interface Compiled {
   texts: Map<string, string>;
 }
 
-/** `id`: what the run's own task is called; its steps are `<id>.1`, `<id>.2`, … */
-export function compile(file: WorkflowFile, { id, vars }: { id: TaskId; vars: Vars }): Compiled {
+export interface RunOf {
+  /** What the run's own task is called; its steps are `<id>.1`, `<id>.2`, … */
+  id: TaskId;
+  vars: Vars;
+  /** The name of its file in `workflows/`. */
+  name?: string;
+  cause?: Cause;
+}
+
+export function compile(file: WorkflowFile, { id, vars, name, cause }: RunOf): Compiled {
   const run = `${slug(file.name)}-${taskNumbers(id)[0]}`;
   const { tasks, texts } = compileSteps(file, { run, id, first: 1 });
   const context = file.description ? { context: { requirements: [file.description] } } : {};
@@ -25,7 +33,17 @@ export function compile(file: WorkflowFile, { id, vars }: { id: TaskId; vars: Va
     title: file.name,
     agent: "human",
     ...context,
-    execution: { workflow: { name: file.name, run, vars } },
+    execution: {
+      ...budgetOf(file),
+      workflow: {
+        name: file.name,
+        run,
+        vars,
+        ...(name === undefined ? {} : { file: name }),
+        ...(cause ? { cause } : {}),
+        ...endingOf(file),
+      },
+    },
   };
   return { run, tasks: [container, ...tasks], texts };
 }
@@ -75,6 +93,17 @@ function wholeOf({ kind, says, text }: Step): Partial<NonNullable<NonNullable<Ta
     ...(repeat === undefined ? {} : { repeat }),
     ...(kind === "workflow" ? { call: { workflow: text, vars } } : {}),
   };
+}
+
+function budgetOf({ budget: { usd, tokens } = {} }: WorkflowFile): NonNullable<TaskDrop["execution"]> {
+  return {
+    ...(usd === undefined ? {} : { budget_usd: usd }),
+    ...(tokens === undefined ? {} : { budget_tokens: tokens }),
+  };
+}
+
+function endingOf({ concurrency, outputs }: WorkflowFile) {
+  return { ...(concurrency === undefined ? {} : { concurrency }), ...(outputs ? { outputs } : {}) };
 }
 
 function agentOf({ kind, says }: Step): string {

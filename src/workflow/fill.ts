@@ -147,14 +147,14 @@ function missingIn(template: string, kind: StepKind, values: Values): string | u
   return undefined;
 }
 
-function valueOf(values: Values, name: string): Value {
+export function valueOf(values: Values, name: string): Value {
   const value = values.get(name);
   return value === undefined || typeof value === "string" ? { value: "" } : value;
 }
 
 const isPlainly = (value: unknown) => value === null || typeof value === "number" || typeof value === "boolean";
 
-function textOf({ value, text }: Value): string {
+export function textOf({ value, text }: Value): string {
   if (text !== undefined) return text;
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -71,7 +71,8 @@ test("of daemons that are started at the same moment exactly one is at work", as
     const [one] = all.filter((other) => !refused.includes(other));
     assert.ok(one);
     await shop.until("the third is at work", () => one.said().includes("is at work in"));
-    one.child.kill("SIGKILL");
+    // The last one tidies up: what a killed daemon was about to write is cleared away by the next.
+    one.child.kill(round < 2 ? "SIGKILL" : "SIGTERM");
     await one.ended;
   }
 });

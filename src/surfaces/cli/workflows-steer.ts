@@ -8,7 +8,7 @@ import { done, refused, type Outcome, type Subcommand, type Trouble } from "./co
 import type { Context, Workspace } from "./context.ts";
 import { daemonOf, whoActs } from "./daemon-state.ts";
 import { exclusively, saveJson, withFields } from "./edit.ts";
-import { runsOnDisk, type RunOnDisk } from "./runs-on-disk.ts";
+import { runNamed, runsOnDisk, type RunOnDisk } from "./runs-on-disk.ts";
 import { readText } from "./tasks-on-disk.ts";
 
 const RUN_ARGUMENT = { name: "run", text: "a run as cox workflows lists it, or its task" };
@@ -107,7 +107,7 @@ async function steerRun(
 ): Promise<Outcome> {
   const steered = await exclusively(workspace, async () => {
     const runs = runsOnDisk(workspace.folder);
-    const run = runs.find(({ run: name, session, task }) => [name, `${session}/${task.id}`, task.id].includes(written));
+    const run = runNamed(workspace.folder, written, runs);
     if (!run) {
       const names = runs.slice(0, 10).map(({ run: name }) => name);
       const todo =

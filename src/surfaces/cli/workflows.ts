@@ -8,9 +8,12 @@ import { createFile } from "./edit.ts";
 import { readRegular } from "../../store/scan.ts";
 import { readWorkflow, workflowNames } from "../../store/workflow-file.ts";
 import { roleNames } from "./role-names.ts";
-import { outcomeOf, runsOnDisk } from "./runs-on-disk.ts";
+import { outcomeOf } from "../../workflow/outcome.ts";
+import { runNamed, runsOnDisk } from "./runs-on-disk.ts";
 import { oneLine, table } from "./text.ts";
 import { findWorkflow, othersIn } from "./workflow-files.ts";
+import { next } from "./workflows-next.ts";
+import { showRun } from "./workflows-run.ts";
 import { cancel, resume } from "./workflows-steer.ts";
 
 const list: Subcommand = {
@@ -55,10 +58,12 @@ const list: Subcommand = {
 const show: Subcommand = {
   name: "show",
   where: "workspace",
-  summary: "show a workflow: what it takes, and its steps",
-  arguments: [{ name: "workflow", text: "a name, or a YAML file", is: "file" }],
+  summary: "show a workflow: what it takes, and its steps; or a run, and what it came to",
+  arguments: [{ name: "workflow", text: "a name, a YAML file, or a run as cox workflows lists it", is: "file" }],
   example: "cox workflows show data-analysis",
   async run(input, { workspace, dir, paint }) {
+    const run = runNamed(workspace.folder, input.text("workflow") ?? "");
+    if (run) return showRun(run, paint);
     const found = findWorkflow(workspace, input.text("workflow") ?? "", dir);
     if ("trouble" in found) return refused(found.trouble);
     const { file, path } = found.ok;
@@ -157,5 +162,5 @@ export const command: Command = {
     "Workflows are YAML files in .workflow/workflows/; cox run runs one. A run is a task whose subtasks are its steps.",
   meant: "list",
   example: "cox workflows list",
-  subcommands: [list, show, validate, make, resume, cancel],
+  subcommands: [list, show, next, validate, make, resume, cancel],
 };
