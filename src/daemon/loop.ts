@@ -33,6 +33,7 @@ import { setAside } from "./observed-session-files.ts";
 import { Pages } from "./pages.ts";
 import { lossOf, lossOfTasks } from "./loss.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
+import { withPlans } from "./planning.ts";
 import { reloadAsked } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
 import { steady } from "./steady.ts";
@@ -239,6 +240,7 @@ export class Loop {
       this.resting = parts.later;
       observed = parts.now;
       const { events } = observed;
+      await withPlans(workspace, events, { responses: this.agents.responses, answers: observed.answers });
       const decision = decide(workspace.state, events, { ...workspace.policy, concurrency, resting: obstructed }, lent);
       const ended = this.agents.responses;
       const also = [...observed.reload.views, ...this.dueSessions()];

@@ -17,7 +17,7 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
     "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
     "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
-    "tools workflow name run step vars finally handles met skipped trouble"
+    "tools workflow name run step vars finally handles met skipped trouble plan estimate minutes summary key role questions"
   ).split(" "),
 );
 
@@ -51,6 +51,7 @@ const PLACES = [
     "commit",
     "isolation",
     "approve",
+    "plan",
     "prompt_file",
     "spent/*",
     "over_budget/*",
@@ -75,7 +76,7 @@ const WORDS: ReadonlySet<string> = new Set(
     "auto-detected failed timeout stalled budget verify conflict auth invalid untrusted awaiting-approval awaiting-person " +
     "rejected cancelled backoff usage-limit breaker-open waiting worktree none before after network overloaded rate-limit " +
     "crash permission unknown success failure interrupted stopped simple medium complex PLAN IMPLEMENT REVIEW requeued " +
-    "shutdown closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
+    "shutdown required allowed closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
     "planning-agent code-review-test-agent review-agent elsewhere task session day usd tokens turns skipped"
   ).split(" "),
 );
