@@ -19,11 +19,7 @@ import { readResponse } from "./step-values.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
 /** What decides about a plan of this task now. */
-function planContext(
-  workspace: Workspace,
-  session: SessionId,
-  task: Task,
-): PlanContext & { session: SessionId } {
+function planContext(workspace: Workspace, session: SessionId, task: Task): PlanContext & { session: SessionId } {
   const { config, repository, roles, state } = workspace;
   const known = state.sessions.get(session);
   const { max_tasks: tasks, max_depth: depth, max_usd } = config.planning;

@@ -70,6 +70,8 @@ const step = Type.Object(
     prompt: optional(text("What an agent is asked.")),
     run: optional(text("A shell command. What it prints is its result; values stand in it quoted.")),
     human: optional(text("A question to a person, whose answer is the result.")),
+    plan: optional(text("A goal that an agent plans. The tasks of its plan become further steps of the run.")),
+    approved: optional(Type.Boolean({ description: "What a plan step plans is added without asking a person." })),
     needs: optional(
       Type.Array(Type.String(), {
         description: "Steps that come first: their ids. Else the step before; [] for none.",

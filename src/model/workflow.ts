@@ -5,7 +5,7 @@ export type WorkflowFile = WorkflowShape;
 export type StepFile = WorkflowFile["steps"][number];
 export type VarType = (typeof VAR_TYPES)[number];
 
-export const STEP_KINDS = ["prompt", "run", "human"] as const;
+export const STEP_KINDS = ["prompt", "run", "human", "plan"] as const;
 export type StepKind = (typeof STEP_KINDS)[number];
 
 /** A step with all that its file leaves out. */

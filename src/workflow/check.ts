@@ -3,6 +3,7 @@ import { checkCondition } from "./condition.ts";
 import { closest } from "../model/closest.ts";
 import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem, type ProblemCode } from "../problems.ts";
+import { planStepFindings } from "./plan-step.ts";
 import { kindsOf, OWN_NAMES, stepsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
 import { isTool, PLAIN_TOOLS } from "./tools.ts";
@@ -34,6 +35,7 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),
+    ...planStepFindings(steps),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { taskNumbers, type TaskId } from "../model/ids.ts";
 import type { TaskDrop } from "../model/task.ts";
 import type { Step, Vars, WorkflowFile } from "../model/workflow.ts";
+import { planExecution } from "./plan-step.ts";
 import { stepsOf } from "./steps.ts";
 import { claudeTools } from "./tools.ts";
 
@@ -56,6 +57,7 @@ export function compile(file: WorkflowFile, { id, vars }: { id: TaskId; vars: Va
 
 function agentOf({ kind, says }: Step): string {
   if (kind === "run") return "command";
+  if (kind === "plan") return says.role ?? "planning-agent";
   return kind === "human" ? "human" : (says.role ?? "code-developer");
 }
 
@@ -82,7 +84,8 @@ function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
     max_turns,
     response_schema: output_schema,
   };
-  const said = Object.entries({ ...all, ...(kind === "prompt" ? ofAgents : {}) });
+  const more = kind === "prompt" ? ofAgents : kind === "plan" ? { ...ofAgents, ...planExecution(says) } : {};
+  const said = Object.entries({ ...all, ...more });
   return Object.fromEntries(said.filter(([, value]) => value !== undefined));
 }
 

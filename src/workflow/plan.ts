@@ -13,7 +13,7 @@ export interface PlanContext {
   task: Task;
   /** The tasks of its session. */
   tasks: ReadonlyMap<TaskId, Task>;
-  roles: ReadonlyMap<string, Role>;
+  roles: ReadonlyMap<string, Pick<Role, "permission_mode">>;
   limits: PlanLimits;
   /** Commands that people chose before. Absent where a person approves the plan: whoever reads a command may have it run. */
   gates?: ReadonlySet<string>;
