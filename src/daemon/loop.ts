@@ -308,7 +308,7 @@ export class Loop {
       if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
-    this.agents.tidying.deleted(decision.changes);
+    this.agents.tidying.over(decision.changes);
     this.notices.tell(decision, workspace.state, workspace.config, Date.now());
     failpoint("applied");
     if (this.heldSteps.note(decision.changes)) this.tell({ type: "tick" });

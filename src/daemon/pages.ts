@@ -155,7 +155,9 @@ export class Pages {
     if (fresh) return fresh;
     const read = readRegular(join(this.workspace.folder, at.response(session, attemptName(task.id, last.attempt))));
     try {
-      return read ? (JSON.parse(read.content.toString("utf8")) as ResponseFile) : null;
+      const written = read && (JSON.parse(read.content.toString("utf8")) as Partial<ResponseFile>);
+      // A person need not say more than what came of it.
+      return written ? ({ ...written, result: String(written.result ?? "") } as ResponseFile) : null;
     } catch {
       return null;
     }

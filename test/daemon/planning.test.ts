@@ -34,6 +34,8 @@ const PLAN = {
   questions: ["In which order?"],
 } satisfies Plan;
 
+const PARTS = [{ title: "Part", role: "worker" }];
+
 function prepare(shop: Workshop, answers: readonly unknown[], drop: object = { title: "Plan it" }): void {
   shop.drop("agents/planning-agent.md", PLANNER);
   shop.drop("agents/worker.md", WORKER);
@@ -226,3 +228,64 @@ function assertPlanned(shop: Workshop): void {
   for (const id of ["impl-1.1", "impl-1.2"])
     assert.equal(shop.moves(id).filter((move) => move === "new -> pending").length, 1, shop.output);
 }
+
+test("a person may plan: what is no plan is told, and the plan becomes subtasks", async (t) => {
+  const drop = { title: "Plan it", agent: "human", execution: { plan: "required", approved: true } };
+  const shop = await workshop(t, { before: (at) => prepare(at, [], drop) });
+  await shop.becomes("impl-1", "blocked");
+  const answer = `${SESSION}/responses/impl-1-a1.json`;
+  shop.put(answer, { structured: { tasks: [{ title: "Do it", role: "nobody" }] } });
+  await shop.until("it is reported", () => shop.has(`${answer}.error.md`));
+  assert.match(shop.read(`${answer}.error.md`), /no role "nobody"/);
+  shop.put(answer, { structured: { tasks: [{ title: "Do it", role: "worker" }] } });
+  await shop.becomes("impl-1", "completed");
+  assert.deepEqual(ran(shop), ["impl-1.1 1"]);
+  assert.ok(!shop.has(`${answer}.error.md`));
+});
+
+test("what an agent has changed that then proposes subtasks is not merged, and not lost", async (t) => {
+  const drop = { title: "Do much", agent: "planning-agent", execution: { plan: "allowed" } };
+  const shop = await workshop(t, {
+    before: (at) => {
+      prepare(at, [{ summary: "too much", tasks: PARTS }], drop);
+      at.drop(
+        "agents/planning-agent.md",
+        PLANNER.replace("runner:", "isolation: worktree\nrunner:").replace("cat", "echo half > half.txt; cat"),
+      );
+    },
+  });
+  await shop.becomes("impl-1", "completed");
+  assert.throws(() => shop.git("show", "cox/WFS-main/session:half.txt"));
+  await shop.until("it is kept", () => shop.git("for-each-ref", "refs/cox/rescue") !== "");
+});
+
+test("a subtask is not split once more, and a wish for it is an answer in words", async (t) => {
+  const drop = { title: "All", agent: "human" };
+  const shop = await workshop(t, {
+    before: (at) => {
+      prepare(at, [{ summary: "too much", tasks: PARTS }], drop);
+      const part = { title: "Part", agent: "planning-agent", execution: { plan: "allowed" } };
+      at.drop(`${SESSION}/.task/impl-1.1.json`, part);
+    },
+  });
+  await shop.becomes("impl-1.1", "completed");
+  assert.equal(shop.tasks().length, 2);
+  assert.doesNotMatch(shop.read(`${SESSION}/prompts/impl-1.1-a1.md`), /too much for one task/);
+});
+
+test("a plan that is rejected adds nothing; the next attempt plans anew", async (t) => {
+  const other = { tasks: [{ title: "Something else", role: "worker" }] };
+  const shop = await workshop(t, { before: (at) => prepare(at, [PLAN, other]) });
+  await awaits(shop);
+  shop.edit("impl-1", (task) => (task.execution.approved = false));
+  await shop.until("it is rejected", () => shop.reason("impl-1") === "rejected");
+  shop.edit("impl-1", (task) => (task.status = "pending"));
+  await shop.until(
+    "it has planned anew",
+    () => shop.task("impl-1")?.execution.last_attempt?.attempt === 2 && shop.reason("impl-1") === "awaiting-approval",
+  );
+  approve(shop);
+  await shop.becomes("impl-1", "completed");
+  assert.equal(shop.task("impl-1.1")?.title, "Something else");
+  assert.equal(shop.tasks().length, 2);
+});
