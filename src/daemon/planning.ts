@@ -1,4 +1,5 @@
 /** What agents plan: checked when they answer, and put to the machine with what completes their task. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { PlanAsked } from "../agent/plan-prompt.ts";
 import type { Event } from "../machine/event.ts";
@@ -15,7 +16,6 @@ import { readRegular, sha256 } from "../store/scan.ts";
 import { planProblems, plannedTasks, tellProblems, type PlanContext } from "../workflow/plan.ts";
 import type { FoundFile, Look } from "./observation.ts";
 import { steady } from "./steady.ts";
-import { readResponse } from "./step-values.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
 /** What decides about a plan of this task now. */
@@ -40,10 +40,15 @@ function planContext(workspace: Workspace, session: SessionId, task: Task): Plan
 }
 
 /** What an agent is told of how its answer is to be, where that is a plan or may be one. */
-export function askedFor(workspace: Workspace, session: SessionId, task: Task): PlanAsked | undefined {
+export function askedFor(
+  workspace: Workspace,
+  { session, task, base }: { session: SessionId; task: Task; base: string },
+): PlanAsked | undefined {
   const plan = plans(task);
   if (!plan) return undefined;
   const { limits, gates, tasks } = planContext(workspace, session, task);
+  const path = at.plan(session, task.id);
+  const wasPlanned = task.execution.last_attempt?.outcome === "success" && existsSync(join(workspace.folder, path));
   const existing = [...tasks.values()].filter(({ id }) => id !== task.id && id !== parentOf(task.id));
   return {
     plan,
@@ -51,6 +56,7 @@ export function askedFor(workspace: Workspace, session: SessionId, task: Task): 
     limits,
     ...(gates ? { gates: [...gates] } : {}),
     existing: existing.sort((a, b) => compareTaskIds(a.id, b.id)),
+    ...(wasPlanned ? { former: `${base}/${path}` } : {}),
   };
 }
 
@@ -143,7 +149,9 @@ type Ended = Extract<Event, { type: "ended" }>;
 
 async function approved(workspace: Workspace, event: Edited, before: Task): Promise<void> {
   const { session, task } = event;
-  if (!awaitsPlanApproval(before) || before.execution.approved === true || task.execution.approved !== true) return;
+  const waits =
+    before.status === "blocked" && ["awaiting-approval", "rejected"].includes(before.execution.reason ?? "");
+  if (!waits || before.execution.approved === true || task.execution.approved !== true) return;
   const found = await proposed(workspace, session, before);
   if (!found) return;
   // What a daemon wrote that did not come to record it is decided again.
@@ -187,7 +195,7 @@ async function proposed(
 ): Promise<{ right: RightPlan } | { problems: Problem[] } | undefined> {
   const { folder, held } = workspace;
   const name = attemptName(task.id, task.execution.last_attempt?.attempt ?? 0);
-  const response = fresh ?? (await readResponse(join(folder, at.response(session, name))));
+  const response = fresh ?? trustedResponse(workspace, at.response(session, name));
   const answered = response && proposedBy(task, response);
   if (!answered) return undefined;
   const path = at.plan(session, task.id);
@@ -205,6 +213,16 @@ async function proposed(
   }
   await held.release(path);
   return { right: rightPlan(read.ok, context, content) };
+}
+
+function trustedResponse(workspace: Workspace, path: string): ResponseFile | undefined {
+  const file = readRegular(join(workspace.folder, path));
+  if (!file || !isTrusted(workspace, path, sha256(file.content))) return undefined;
+  try {
+    return JSON.parse(file.content.toString("utf8")) as ResponseFile;
+  } catch {
+    return undefined;
+  }
 }
 
 function untrusted(path: string): Problem {

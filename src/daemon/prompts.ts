@@ -45,7 +45,7 @@ export async function promptFor(
     last?.run_id && last.outcome === "failure" ? await wordsOf(workspace, session, task.id, last, upcoming) : undefined;
   const newest = newestOf(workspace, session, upcoming);
   const base = baseFor(workspace, task, role);
-  const asked = askedFor(workspace, session, task);
+  const asked = askedFor(workspace, { session, task, base });
   const parts: PromptParts = {
     ...(asked ? { asked } : {}),
     ...(words === undefined ? {} : { lastWords: words }),

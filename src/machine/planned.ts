@@ -3,15 +3,16 @@
  * where it is a subtask itself, others beside it, for which waits whatever waited for it.
  */
 import { parentOf, taskNumbers, type SessionId, type TaskId } from "../model/ids.ts";
-import type { PlannedTask, RightPlan } from "../model/plan.ts";
+import { plans, type PlannedTask, type RightPlan } from "../model/plan.ts";
 import type { Task, TaskState } from "../model/task.ts";
 import type { Actor } from "../model/transition.ts";
 import { filledIn } from "./defaults.ts";
 import type { Draft } from "./draft.ts";
 
-/** What a task is once all that it had to do is done. */
-export function doneBy(id: TaskId, plan: RightPlan | undefined): TaskState {
-  return plan && parentOf(id) === null ? { status: "container" } : { status: "completed" };
+/** What a task is once all that it had to do is done. One that must plan is never done without a plan. */
+export function doneBy(task: Task, plan: RightPlan | undefined): TaskState {
+  if (plan) return { status: parentOf(task.id) === null ? "container" : "completed" };
+  return plans(task) === "required" ? { status: "blocked", reason: "awaiting-approval" } : { status: "completed" };
 }
 
 export function addPlanned(

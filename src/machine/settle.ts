@@ -44,7 +44,7 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
       }
     : settle(noted.task, event.end, policy, { ...lent, known: noted.known, merging: run.merging === true });
   const facts = event.end.kind === "finished" ? event.end.end : event.end.facts;
-  const reached = state.status === "completed" ? doneBy(id, event.plan) : state;
+  const reached = state.status === "completed" ? doneBy(settled, event.plan) : state;
   draft.add({
     of: "task",
     session,

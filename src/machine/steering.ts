@@ -38,7 +38,10 @@ export function taskEdited(draft: Draft, event: Of<"task-edited">): void {
   if (approval) {
     if (approval.status === "blocked") return note(draft, session, withState(edited, approval), event.fields, by);
     if (approval.status !== "completed") return move(draft, session, edited, approval, by);
-    move(draft, session, edited, doneBy(edited.id, event.plan), by);
+    const done = doneBy(edited, event.plan);
+    if (done.status === "blocked")
+      return note(draft, session, withState(withExecution(edited, { approved: undefined }), done), event.fields, by);
+    move(draft, session, edited, done, by);
     return addPlanned(draft, { session, id: edited.id, plan: event.plan, by });
   }
   if (edited.status === before.status || edited.status === "active" || edited.status === "container") {
@@ -94,7 +97,7 @@ export function answered(draft: Draft, event: Of<"answered">, policy: Policy, no
     ? { status: "blocked", reason: "failed" }
     : task.execution.approve === "after"
       ? { status: "blocked", reason: "awaiting-approval" }
-      : doneBy(found.id, event.plan);
+      : doneBy(settled, event.plan);
   move(draft, event.session, settled, state, "person");
   if (state.status !== "blocked")
     addPlanned(draft, { session: event.session, id: found.id, plan: event.plan, by: "person" });

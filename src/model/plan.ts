@@ -26,9 +26,9 @@ export function plans({ id, execution }: Pick<Task, "id" | "execution">): "requi
   return execution.plan === "allowed" && parentOf(id) === null ? "allowed" : undefined;
 }
 
-/** Whether what a task plans waits for a person now, whatever that person has said. */
+/** Whether what a task plans waits for a person now. */
 export function awaitsPlanApproval(task: Task): boolean {
   const { reason, last_attempt: last } = task.execution;
-  if (!plans(task) || task.status !== "blocked" || last?.outcome !== "success") return false;
-  return reason === "awaiting-approval" || reason === "rejected";
+  const isThere = plans(task) !== undefined && last?.outcome === "success";
+  return isThere && task.status === "blocked" && reason === "awaiting-approval";
 }

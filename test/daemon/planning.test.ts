@@ -284,6 +284,7 @@ test("a plan that is rejected adds nothing; the next attempt plans anew", async 
     "it has planned anew",
     () => shop.task("impl-1")?.execution.last_attempt?.attempt === 2 && shop.reason("impl-1") === "awaiting-approval",
   );
+  assert.match(shop.read(`${SESSION}/prompts/impl-1-a2.md`), /The plan before was not taken: .*plans\/impl-1\.json/);
   approve(shop);
   await shop.becomes("impl-1", "completed");
   assert.equal(shop.task("impl-1.1")?.title, "Something else");
