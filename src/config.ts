@@ -201,6 +201,14 @@ export const ConfigSchema = Type.Object(
       },
       { description: "Circuit breaker for each role and model." },
     ),
+    planning: Type.Object(
+      {
+        max_tasks: Type.Integer({ minimum: 1, maximum: 1000, default: 30, description: "Most tasks of one plan." }),
+        max_depth: integer(10, 1, "Most tasks of a plan that wait for each other in a row."),
+        max_usd: usd("Most that a plan may expect to cost in all, by its own estimates."),
+      },
+      { description: "What an agent may plan. A plan beyond that goes back to the agent." },
+    ),
     budget: Type.Object(
       {
         attempt_usd: usd("Most that one attempt may cost."),

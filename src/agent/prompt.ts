@@ -1,6 +1,7 @@
 /** What an agent is told: the whole of it is `prompts/<attempt>.md`, exactly as sent. SPEC section 6. */
 import { attemptName } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
+import { planSection, type PlanAsked } from "./plan-prompt.ts";
 import type { Role } from "../model/role.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
@@ -16,6 +17,8 @@ export interface PromptParts {
   lastWords?: string;
   /** The agent remembers the last attempt: its conversation is continued. */
   continues?: boolean;
+  /** How its answer is to be, where it is a plan or may be one. */
+  asked?: PlanAsked;
   /** The text of `execution.prompt_file`, if the task has one. */
   text?: string;
   /** What that text names of other tasks' results. */
@@ -31,6 +34,7 @@ export function composePrompt(parts: PromptParts): string {
   const sections = [`# Task ${task.id}: ${oneLine(task.title)}`];
   if (role.prompt.trim()) sections.push(`## Your role: ${role.name}\n\n${role.prompt.trim()}`);
   if (parts.text?.trim()) sections.push(`## What is asked\n\n${parts.text.trim()}`);
+  if (parts.asked) sections.push(planSection(parts.asked));
   if (parts.values?.length) sections.push(`## What it names\n\n${parts.values.map(named).join("\n\n")}`);
   sections.push(`## The task as it stands\n\n${fenced("json", JSON.stringify(forAgent(task), null, 2))}`);
   const workflow = { workflow: { session: session.session_id, phase: session.current_phase } };

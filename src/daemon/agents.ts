@@ -23,6 +23,7 @@ import { at } from "../store/paths.ts";
 import { failpoint } from "./failpoint.ts";
 import { insist } from "./insist.ts";
 import { ageOf, describe, laterResponse, newsOf, requestFor, responseOf, type Live } from "./live.ts";
+import { withPlan } from "./planning.ts";
 import { noteStop, stopReason } from "./stop-file.ts";
 import { keepTranscript } from "./transcripts.ts";
 import { look, watchSilence } from "./vigil.ts";
@@ -356,8 +357,14 @@ export class Agents {
       this.workspace.log.say("warn", `the conversation of ${name} could not be kept: ${error.message}`),
     );
     failpoint("after-transcript");
-    this.finish(live, live.lost ? failed(end, live.lost) : await this.workshop.deliver(live, end));
+    this.finish(live, live.lost ? failed(end, live.lost) : await this.deliver(live, end));
     failpoint("after-response");
+  }
+
+  /** What is to be split was not done: what its agent has changed all the same stays where it is. */
+  private async deliver(live: Live, end: AttemptEnd): Promise<AttemptEnd> {
+    const planned = await withPlan(this.workspace, live.run.session, live.task, end);
+    return planned.proposes ? planned.end : this.workshop.deliver(live, planned.end);
   }
 
   /** A wrapper serves again where its group is looked at once more, and it has shown that it can. */

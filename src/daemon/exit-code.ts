@@ -16,3 +16,8 @@ export function hasReady({ state, obstructed }: Workspace): boolean {
     ({ file, index }) => file.status === "active" && !obstructed.has(file.session_id) && index.ready.length > 0,
   );
 }
+
+/** Whether no agent is at work but those of sessions that rest. */
+export function onlyResting({ state, obstructed }: Workspace): boolean {
+  return [...state.runs.values()].every(({ session }) => obstructed.has(session));
+}

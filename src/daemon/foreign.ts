@@ -108,6 +108,7 @@ async function sort(foreign: Foreign, workspace: Workspace, both: Both): Promise
       return;
     case "prompt-drop":
     case "response":
+    case "plan":
     case "view":
     case "output":
     case "transcript":

@@ -11,12 +11,14 @@ import { leftFor } from "../machine/budget.ts";
 import { allowedToRun, liveOf, ownTask, spentInRun } from "../machine/runs.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, type SessionId } from "../model/ids.ts";
+import { plans } from "../model/plan.ts";
 import type { Role } from "../model/role.ts";
 import { NOTHING } from "../model/spent.ts";
-import type { LastAttempt, Task } from "../model/task.ts";
+import { withExecution, type LastAttempt, type Task } from "../model/task.ts";
 import { toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
+import { answerSchema } from "../store/plan-file.ts";
 import { fillCommand, isPythonFile, pythonCommand } from "../workflow/fill.ts";
 import type { Place } from "../worktree/place.ts";
 import { dayOf } from "./capacity.ts";
@@ -68,7 +70,7 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
   }
   return {
     session: run.session,
-    task: "ok" in filled ? filled.ok : task,
+    task: asking("ok" in filled ? filled.ok : task),
     ...(budget === null ? {} : { budgetUsd: budget }),
     ...resumed(task.execution.last_attempt),
     attempt: run.attempt,
@@ -91,6 +93,12 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
     },
     userEnv: process.env,
   };
+}
+
+/** Where the answer is a plan or may be one, it is asked for by schema. */
+function asking(task: Task): Task {
+  const plan = plans(task);
+  return plan ? withExecution(task, { response_schema: answerSchema(plan) }) : task;
 }
 
 /** The task with the values in its command that its names stand for, where it is a workflow's step. */

@@ -17,13 +17,13 @@ import { Agents } from "./agents.ts";
 import { Alarm } from "./alarm.ts";
 import { Capacity } from "./capacity.ts";
 import { subjectOf } from "../ledger/entries.ts";
-import { exitCodeOf, hasReady } from "./exit-code.ts";
+import { exitCodeOf, hasReady, onlyResting } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
 import { HeldSteps } from "./held-steps.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { insist } from "./insist.ts";
 import { lentTo } from "./lent.ts";
-import { giveBackMemory } from "./memory.ts";
+import { rest } from "./rest.ts";
 import { Notices } from "./notices.ts";
 import { Merging } from "./merging.ts";
 import { merged, type Observation } from "./observation.ts";
@@ -33,6 +33,7 @@ import { setAside } from "./observed-session-files.ts";
 import { Pages } from "./pages.ts";
 import { lossOf, lossOfTasks } from "./loss.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
+import { withPlans } from "./planning.ts";
 import { reloadAsked } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
 import { steady } from "./steady.ts";
@@ -246,6 +247,7 @@ export class Loop {
       this.resting = parts.later;
       observed = parts.now;
       const { events } = observed;
+      await withPlans(workspace, events, { responses: this.agents.responses, answers: observed.answers });
       const decision = decide(workspace.state, events, { ...workspace.policy, concurrency, resting: obstructed }, lent);
       const ended = this.agents.responses;
       await addOutputs(workspace, { changes: decision.changes, responses: ended, answers: observed.answers });
@@ -316,7 +318,7 @@ export class Loop {
       if (isTransition(change)) workspace.log.say(isTrouble ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
-    this.agents.tidying.deleted(decision.changes);
+    this.agents.tidying.over(decision.changes);
     this.notices.tell(decision, workspace.state, workspace.config, Date.now());
     failpoint("applied");
     const isNews = [this.heldSteps, this.triggers].map((part) => part.note(decision.changes)).some(Boolean);
@@ -425,10 +427,9 @@ export class Loop {
   }
 
   private isOver(): boolean {
-    const { state, obstructed } = this.workspace;
+    const { state } = this.workspace;
     const settled = this.events.length === 0 && !this.unrecorded && this.starting.size === 0;
-    const resting = [...state.runs.values()].every(({ session }) => obstructed.has(session));
-    const idle = settled && resting && this.agents.count === 0;
+    const idle = settled && onlyResting(this.workspace) && this.agents.count === 0;
     if (state.draining) return this.leaving ? settled : idle;
     if (!this.options.once || !idle || this.hints.size > 0) return false;
     if (this.observer.restless || this.triggers.restless || this.workspace.held.all().some((held) => !held.reported))
@@ -440,11 +441,8 @@ export class Loop {
     await this.alarm.sleep();
     if (!this.tidied && this.isQuiet() && this.events.length === 0) {
       this.tidied = true;
-      void this.workspace.ledger
-        .tidy()
-        .catch((error: Error) => this.workspace.log.say("debug", `housekeeping: ${error.message}`));
+      rest(this.workspace);
       this.agents.rest();
-      giveBackMemory();
     }
   }
 }

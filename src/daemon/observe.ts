@@ -19,6 +19,7 @@ import { taskOfPrompt } from "./observed-prompts.ts";
 import { foundSessionFile } from "./observed-session-files.ts";
 import { foundTrustChanged } from "./observed-trust.ts";
 import { foundPart } from "./obstructed.ts";
+import { foundPlan } from "./planning.ts";
 import { steady } from "./steady.ts";
 import { Trust } from "./trust.ts";
 import { Turn } from "./turn.ts";
@@ -181,6 +182,8 @@ export class Observer {
       }
       case "response":
         return this.answers.found(found, now);
+      case "plan":
+        return foundPlan(this.workspace, { session: place.session, id: place.id, found }, look);
       case "session-part":
       case "report":
       case "marker":
@@ -221,6 +224,7 @@ const HELD = new Set<ReturnType<typeof placeOf>["kind"]>([
   "inbox",
   "prompt-drop",
   "response",
+  "plan",
   "session-file",
   "session-part",
   "patterns",

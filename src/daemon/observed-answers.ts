@@ -2,6 +2,7 @@
 import { attemptName, type SessionId, type TaskId } from "../model/ids.ts";
 import { readAnswer } from "./answers.ts";
 import { TEXT_SETTLE_MS, type FoundFile, type Look } from "./observation.ts";
+import { planProblemsIn } from "./planning.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
 export class ObservedAnswers {
@@ -46,6 +47,11 @@ export class ObservedAnswers {
       const answer = readAnswer({ content: found.content, format, task: id, attempt });
       if ("problems" in answer) {
         held.hold(path, { hash: found.hash, problems: answer.problems, unfinished: answer.unfinished }, now);
+        continue;
+      }
+      const wrong = planProblemsIn(this.workspace, session, id, answer.ok);
+      if (wrong.length > 0) {
+        held.hold(path, { hash: found.hash, problems: wrong }, now);
         continue;
       }
       void held.release(path);

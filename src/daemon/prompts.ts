@@ -13,6 +13,7 @@ import type { Change } from "../model/transition.ts";
 import { readPromptFile } from "../store/escaping.ts";
 import { at, WORKSPACE } from "../store/paths.ts";
 import { fillPrompt } from "../workflow/fill.ts";
+import { askedFor } from "./planning.ts";
 import { readResponse, valuesFor, type Newest } from "./step-values.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -44,7 +45,9 @@ export async function promptFor(
     last?.run_id && last.outcome === "failure" ? await wordsOf(workspace, session, task.id, last, upcoming) : undefined;
   const newest = newestOf(workspace, session, upcoming);
   const base = baseFor(workspace, task, role);
+  const asked = askedFor(workspace, { session, task, base });
   const parts: PromptParts = {
+    ...(asked ? { asked } : {}),
     ...(words === undefined ? {} : { lastWords: words }),
     continues: what.task.execution.last_attempt?.continued !== undefined,
     task,

@@ -26,6 +26,7 @@ import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
 import { transcriptOf } from "./transcripts.ts";
 import { steady } from "./steady.ts";
+import { planFileOf } from "./planning.ts";
 import { Turn } from "./turn.ts";
 import { rememberPatterns, rememberSession, rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
@@ -247,6 +248,8 @@ async function taskFiles(
     const responsePath = at.response(session, name);
     if (!answer || !batch.observed.files.some((file) => file.path === responsePath))
       changes.push(put(responsePath, text));
+    const plan = planFileOf(workspace, session, after, response);
+    if (plan) changes.push(put(plan.path, plan.text));
     changes.push(...namesake(session, after, response, text, put));
     if (workspace.config.ledger.transcripts) changes.push(...(await transcriptOf(workspace.folder, session, name)));
   }

@@ -58,8 +58,9 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
     }
     const source = task?.execution.source;
     if (!task || !source) continue;
-    if (task.execution.workflow && isThere(workspace, source)) {
-      // Of a run's tasks some may be missing: all of them are made again, from what was dropped.
+    const unplanned = isUnplanned(workspace, file.place.session, source.file);
+    if (unplanned || (task.execution.workflow && isThere(workspace, source))) {
+      // Some of them may be missing: all are made again, from what was dropped or planned.
       await rm(join(workspace.folder, file.path), { force: true });
       done.add(file.path);
       continue;
@@ -112,6 +113,14 @@ async function finishFiling({ folder }: Workspace, session: SessionId, task: Tas
   }
   await rm(join(folder, source.file), { force: true });
   return true;
+}
+
+/** From a plan whose task is not done on record: that is decided again, and makes the same tasks. */
+function isUnplanned({ state }: Workspace, session: SessionId, source: string): boolean {
+  const place = placeOf(source);
+  if (place.kind !== "plan" || place.session !== session) return false;
+  const planner = state.sessions.get(session)?.tasks.get(place.id);
+  return planner !== undefined && planner.status !== "container" && planner.status !== "completed";
 }
 
 /** The drop as the task was made from it. */

@@ -19,7 +19,7 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
     "tools workflow name run step vars finally handles met skipped trouble retry_base python for_each max_parallel repeat until max " +
     "call parts part_of index item round told cause on key about depth concurrency outputs results " +
-    "n workflows triggers begun asked last refs digest lane"
+    "n workflows triggers begun asked last refs digest lane plan estimate minutes summary role questions"
   ).split(" "),
 );
 
@@ -53,6 +53,7 @@ const PLACES = [
     "commit",
     "isolation",
     "approve",
+    "plan",
     "prompt_file",
     "spent/*",
     "over_budget/*",
@@ -77,7 +78,7 @@ const WORDS: ReadonlySet<string> = new Set(
     "auto-detected failed timeout stalled budget verify conflict auth invalid untrusted awaiting-approval awaiting-person " +
     "rejected cancelled backoff usage-limit breaker-open waiting worktree none before after network overloaded rate-limit " +
     "crash permission unknown success failure interrupted stopped simple medium complex PLAN IMPLEMENT REVIEW requeued " +
-    "shutdown closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
+    "shutdown required allowed closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
     "planning-agent code-review-test-agent review-agent elsewhere task run session day usd tokens turns skipped"
   ).split(" "),
 );

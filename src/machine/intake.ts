@@ -289,7 +289,8 @@ function promptTrouble({ status, execution }: Task, { promptFile }: Among): Prob
   return [problem("missing-prompt", text, { pointer, hint })];
 }
 
-function leaves(path: string): boolean {
+/** Whether a path names what is not in the repository, by its form alone. */
+export function leaves(path: string): boolean {
   return (
     path.startsWith("/") ||
     path.startsWith("~") ||

@@ -10,6 +10,7 @@ import { breakerKeyOf, onFailure, onSuccess } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import type { Event, RunEnd } from "./event.ts";
 import { ACCOUNT, Purse, turnsOf } from "./budget.ts";
+import { addPlanned, doneBy } from "./planned.ts";
 import { hinted, isHopeless, met, patternFor, recovered, signatureFor } from "./patterns.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
 import { afterFailure, countsForBreaker, limitEnds } from "./retry.ts";
@@ -43,17 +44,19 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
       }
     : settle(noted.task, event.end, policy, { ...lent, known: noted.known, merging: run.merging === true });
   const facts = event.end.kind === "finished" ? event.end.end : event.end.facts;
+  const reached = state.status === "completed" ? doneBy(settled, event.plan) : state;
   draft.add({
     of: "task",
     session,
     id,
     from: "active",
-    to: state.status,
+    to: reached.status,
     by: "daemon",
     attempt,
     facts: factsOf(facts),
-    after: stateful(settled, state),
+    after: stateful(settled, reached),
   });
+  if (state.status === "completed") addPlanned(draft, { session, id, plan: event.plan, by: "daemon" });
 }
 
 /** Where its work is; a merge without an agent leaves all else of the attempt as it was. */

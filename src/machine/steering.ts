@@ -6,6 +6,7 @@ import type { Actor, Run, StopReason } from "../model/transition.ts";
 import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { begun, mergesOnly } from "./attempt.ts";
+import { addPlanned, doneBy } from "./planned.ts";
 import type { Policy } from "./policy.ts";
 import { isWhole } from "./state.ts";
 
@@ -37,7 +38,12 @@ export function taskEdited(draft: Draft, event: Of<"task-edited">): void {
 
   if (approval) {
     if (approval.status === "blocked") return note(draft, session, withState(edited, approval), event.fields, by);
-    return move(draft, session, edited, approval, by);
+    if (approval.status !== "completed") return move(draft, session, edited, approval, by);
+    const done = doneBy(edited, event.plan);
+    if (done.status === "blocked")
+      return note(draft, session, withState(withExecution(edited, { approved: undefined }), done), event.fields, by);
+    move(draft, session, edited, done, by);
+    return addPlanned(draft, { session, id: edited.id, plan: event.plan, by });
   }
   if (edited.status === before.status || edited.status === "active" || edited.status === "container") {
     // Running and containing are facts, not wishes: a status that says so by hand is put back.
@@ -92,8 +98,10 @@ export function answered(draft: Draft, event: Of<"answered">, policy: Policy, no
     ? { status: "blocked", reason: "failed" }
     : task.execution.approve === "after"
       ? { status: "blocked", reason: "awaiting-approval" }
-      : { status: "completed" };
+      : doneBy(settled, event.plan);
   move(draft, event.session, settled, state, "person");
+  if (state.status !== "blocked")
+    addPlanned(draft, { session: event.session, id: found.id, plan: event.plan, by: "person" });
 }
 
 export function stopRun(draft: Draft, run: Run, why: StopReason): void {

@@ -28,6 +28,7 @@ export const BLOCKED_REASONS = [
   "elsewhere",
 ] as const;
 const BUDGETS = ["attempt", "task", "run", "session", "day"] as const;
+const PLANS = ["required", "allowed", "none"] as const;
 export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
 
 const text = (description: string) => Type.String({ description });
@@ -192,6 +193,18 @@ const execution = Type.Object(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "JSON Schema that the structured answer must satisfy.",
       }),
+    ),
+    plan: optional(
+      oneOf(
+        PLANS,
+        "required: its answer is a plan, whose tasks become its subtasks; allowed: its agent may propose subtasks instead of doing it; none: neither.",
+      ),
+    ),
+    estimate: optional(
+      Type.Object(
+        { minutes: optional(Type.Number({ minimum: 0 })), usd: optional(Type.Number({ minimum: 0 })) },
+        { description: "What the plan that it comes from expects of it." },
+      ),
     ),
     output: optional(text("Name under which later tasks can use the result.")),
     when: optional(text("Condition for running the task.")),

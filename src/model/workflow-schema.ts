@@ -119,6 +119,8 @@ const step = Type.Object(
         { ...closed, description: "It is done again until a condition holds." },
       ),
     ),
+    plan: optional(text("A goal that an agent plans. The tasks of its plan become further steps of the run.")),
+    approved: optional(Type.Boolean({ description: "What a plan step plans is added without asking a person." })),
     needs: optional(
       Type.Array(Type.String(), {
         description: "Steps that come first: their ids. Else the step before; [] for none.",

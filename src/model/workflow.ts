@@ -8,7 +8,7 @@ export type WorkflowFile = WorkflowShape;
 export type StepFile = WorkflowFile["steps"][number];
 export type VarType = (typeof VAR_TYPES)[number];
 
-export const STEP_KINDS = ["prompt", "run", "human", "python", "workflow"] as const;
+export const STEP_KINDS = ["prompt", "run", "human", "python", "workflow", "plan"] as const;
 /** Of a list that a step is done for, so many items. */
 export const MOST_ITEMS = 1000;
 export type StepKind = (typeof STEP_KINDS)[number];

@@ -20,6 +20,8 @@ export type Place =
   | { kind: "task"; session: SessionId; name: string; id: TaskId | null }
   | { kind: "prompt-drop"; session: SessionId; name: string }
   | { kind: "response"; session: SessionId; task: TaskId; attempt: number; format: "json" | "md" }
+  /** What a task proposes, until it is approved; people may edit it. */
+  | { kind: "plan"; session: SessionId; id: TaskId }
   | { kind: "view"; session: SessionId }
   /** Written by the daemon alone and never read back: prompts and answers of attempts, checkpoint, metrics, transcripts. */
   | { kind: "output" }
@@ -35,11 +37,12 @@ export const WRITTEN_BY_PEOPLE: ReadonlySet<Place["kind"]> = new Set<Place["kind
   "session-file",
   "prompt-drop",
   "response",
+  "plan",
   "other",
 ]);
 
 /** Folders of a session in which Coxswain writes. */
-export const PARTS = [".task", "prompts", "responses", ".summaries", "state", ".chat", "messages"] as const;
+export const PARTS = [".task", "prompts", "responses", "plans", ".summaries", "state", ".chat", "messages"] as const;
 const PART_NAMES: ReadonlySet<string> = new Set(PARTS);
 
 const UNFINISHED = /(~|\.tmp|\.swp|\.part|\.crswap|\.bak|\.\d+)$/;
@@ -101,6 +104,7 @@ export const at = {
   summary: (session: SessionId, id: TaskId) => `${session}/.summaries/${id.replace("impl-", "IMPL-")}-summary.md`,
   prompt: (session: SessionId, attempt: string) => `${session}/prompts/${attempt}.md`,
   response: (session: SessionId, attempt: string) => `${session}/responses/${attempt}.json`,
+  plan: (session: SessionId, id: TaskId) => `${session}/plans/${id}.json`,
   chat: (session: SessionId, attempt: string) => `${session}/.chat/chat-${attempt}.md`,
   messages: (session: SessionId, attempt: string) => `${session}/messages/${attempt}.jsonl`,
   checkpoint: (session: SessionId) => `${session}/state/checkpoint.json`,
@@ -145,6 +149,10 @@ function inFolder(session: SessionId, folder: string, name: string): Place {
       const attempt = match?.[1] === undefined ? undefined : parseAttemptName(match[1]);
       if (!attempt) return { kind: "output" };
       return { kind: "response", session, ...attempt, format: match?.[2] === "md" ? "md" : "json" };
+    }
+    case "plans": {
+      const base = name.endsWith(".json") ? name.slice(0, -".json".length) : "";
+      return isTaskId(base) ? { kind: "plan", session, id: base } : otherName(name);
     }
     case ".summaries":
       return { kind: "view", session };

@@ -5,3 +5,4 @@ export const session: ValidateFunction;
 export const patterns: ValidateFunction;
 export const config: ValidateFunction;
 export const workflow: ValidateFunction;
+export const plan: ValidateFunction;

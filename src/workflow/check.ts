@@ -4,6 +4,7 @@ import { closest } from "../model/closest.ts";
 import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
 import { wholeFindings } from "./check-wholes.ts";
 import { finding, type Finding } from "./finding.ts";
+import { planStepFindings } from "./plan-step.ts";
 import { kindsOf, OWN_NAMES, stepsOf, textsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
 import { outputsFindings } from "./outputs.ts";
@@ -33,6 +34,7 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...wholeFindings(file, steps),
     ...triggerFindings(file),
     ...outputsFindings(file, steps),
+    ...planStepFindings(steps),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { taskNumbers, type TaskId } from "../model/ids.ts";
 import type { TaskDrop } from "../model/task.ts";
 import type { Cause, Step, Vars, WorkflowFile } from "../model/workflow.ts";
+import { planExecution } from "./plan-step.ts";
 import { stepsOf } from "./steps.ts";
 import { claudeTools } from "./tools.ts";
 
@@ -108,6 +109,7 @@ function endingOf({ concurrency, outputs }: WorkflowFile) {
 
 function agentOf({ kind, says }: Step): string {
   if (kind === "run" || kind === "python") return "command";
+  if (kind === "plan") return says.role ?? "planning-agent";
   // Where a workflow is run, its steps are: this task only waits for them.
   return kind === "human" || kind === "workflow" ? "human" : (says.role ?? "code-developer");
 }
@@ -147,7 +149,8 @@ function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
     max_turns,
     response_schema: output_schema,
   };
-  const said = Object.entries({ ...all, ...(kind === "prompt" ? ofAgents : {}) });
+  const more = kind === "prompt" ? ofAgents : kind === "plan" ? { ...ofAgents, ...planExecution(says) } : {};
+  const said = Object.entries({ ...all, ...more });
   return Object.fromEntries(said.filter(([, value]) => value !== undefined));
 }
 

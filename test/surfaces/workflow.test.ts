@@ -283,7 +283,7 @@ describe("the examples", () => {
   const REVIEWER = DEVELOPER.replace("code-developer", "review-agent").replace(/  case .*/, "  echo a typo");
 
   test("are all run here", () => {
-    assert.deepEqual(readdirSync(EXAMPLES).sort(), ["data-analysis.yaml", "ship-if-green.yaml"]);
+    assert.deepEqual(readdirSync(EXAMPLES).sort(), ["data-analysis.yaml", "feature.yaml", "ship-if-green.yaml"]);
   });
 
   test("ship-if-green.yaml ships when the tests pass, and else has it explained", (t) => {

@@ -12,6 +12,7 @@ import { checkPatterns, checkSession, checkTaskDrop } from "../../store/check.ts
 import { readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
 import { isTextDrop, isWorkflowDrop, WORKSPACE, type Place } from "../../store/paths.ts";
+import { readPlan } from "../../store/plan-file.ts";
 import { readWorkflow, workflowsIn } from "../../store/workflow-file.ts";
 import { escaping, promptFileIs } from "../../store/escaping.ts";
 
@@ -46,6 +47,8 @@ export function checkFile(content: Buffer, place: Place, among: Among | null): P
       return isTextDrop(place.name) ? checkText(content) : checkTask(content, { session: null, id: null }, among);
     case "role":
       return checkRole(content);
+    case "plan":
+      return problemsOf(readPlan(content));
     case "response":
       return place.format === "json" ? problemsOf(parseJson(content)) : undefined;
     default:

@@ -27,6 +27,7 @@ export const COMMANDS: readonly Entry[] = [
   },
 
   { name: "add", group: WORK, summary: "add a task", load: () => import("./add.ts") },
+  { name: "plan", group: WORK, summary: "have a goal planned as tasks", load: () => import("./plan.ts") },
   { name: "run", group: WORK, summary: "run a workflow", load: () => import("./run.ts") },
   {
     name: "workflows",

@@ -114,11 +114,11 @@ function realDir(path: string): string {
 function* filesOf(folder: string): Generator<[string, Place]> {
   const folders = ["", "inbox/", "agents/", "errors/"];
   for (const { session_id } of readSessions(folder).sessions)
-    folders.push(...["", ".task/", "responses/"].map((name) => `${session_id}/${name}`));
+    folders.push(...["", ".task/", "responses/", "plans/"].map((name) => `${session_id}/${name}`));
   for (const inside of folders) {
     for (const { name } of entriesOf(join(folder, inside))) {
       const place = placeOf(`${inside}${name}`);
-      if (["config", "session-file", "task", "inbox", "role", "response", "patterns"].includes(place.kind))
+      if (["config", "session-file", "task", "inbox", "role", "response", "plan", "patterns"].includes(place.kind))
         yield [`${inside}${name}`, place];
     }
   }
