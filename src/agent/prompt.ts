@@ -43,7 +43,7 @@ export function composePrompt(parts: PromptParts): string {
 }
 
 /** The task without what is only bookkeeping. */
-function forAgent(task: Task): unknown {
+export function forAgent(task: Task): unknown {
   const {
     source: _source,
     failures: _failures,
@@ -52,6 +52,7 @@ function forAgent(task: Task): unknown {
     last_attempt: _last,
     spent: _spent,
     over_budget: _over,
+    reviews: _reviews,
     ...execution
   } = task.execution;
   const { $schema: _schema, ...rest } = task;
@@ -87,12 +88,12 @@ function named({
 }
 
 /** Of a long text the rest is in its file. */
-function beginning(text: string, file: string): string {
+export function beginning(text: string, file: string): string {
   if (text.length <= MOST_OF_A_RESULT) return quote(text);
   return `${quote(text.slice(0, MOST_OF_A_RESULT))}\n\nThis is the beginning; all of it is in \`${file}\`.`;
 }
 
-function quote(text: string): string {
+export function quote(text: string): string {
   return plain(text)
     .split("\n")
     .map((line) => `> ${line}`.trimEnd())
@@ -100,12 +101,12 @@ function quote(text: string): string {
 }
 
 /** A fence longer than any in the text, so that the text cannot end it. */
-function fenced(language: string, text: string): string {
+export function fenced(language: string, text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`{3,}/g)].map((match) => match[0].length));
   const fence = "`".repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;
 }
 
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return plain(text).replace(/\s+/g, " ").trim();
 }

@@ -101,9 +101,18 @@ function withoutUnrecorded(saved: Json, recorded: Task): Json {
     execution.attempts === recorded.execution.attempts &&
     JSON.stringify(execution.last_attempt) === JSON.stringify(recorded.execution.last_attempt);
   if (same) return saved;
-  const { attempts, last_attempt, failures, failed_with, reason, next_attempt_at } = recorded.execution;
-  const restored: Json = { ...execution, attempts, last_attempt, failures, failed_with, reason, next_attempt_at };
-  for (const key of ["failures", "failed_with", "reason", "next_attempt_at"])
+  const { attempts, last_attempt, failures, failed_with, reason, next_attempt_at, reviews } = recorded.execution;
+  const restored: Json = {
+    ...execution,
+    attempts,
+    last_attempt,
+    failures,
+    failed_with,
+    reason,
+    next_attempt_at,
+    reviews,
+  };
+  for (const key of ["failures", "failed_with", "reason", "next_attempt_at", "reviews"])
     if (restored[key] === undefined) delete restored[key];
   return { ...saved, status: recorded.status, execution: restored };
 }

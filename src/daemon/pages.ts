@@ -11,6 +11,7 @@ import { problemLine } from "../problems.ts";
 import { at } from "../store/paths.ts";
 import { readRegular, sha256 } from "../store/scan.ts";
 import { implPlan } from "../views/impl-plan.ts";
+import { hasSummary } from "../views/reviews.ts";
 import { summary } from "../views/summary.ts";
 import { todoList } from "../views/todo-list.ts";
 import type { Workspace } from "./workspace.ts";
@@ -98,7 +99,7 @@ export class Pages {
   ): Page[] {
     const file = draft.session(session);
     return decision.changes.flatMap((change): Page[] => {
-      if (change.of !== "task" || change.session !== session || change.to !== "completed" || !change.after || !file)
+      if (change.of !== "task" || change.session !== session || !change.after || !hasSummary(change.after) || !file)
         return [];
       return [
         {
@@ -119,7 +120,7 @@ export class Pages {
     if (!file) return [];
     return [...draft.tasks(session)].flatMap((task): Page[] => {
       const path = at.summary(session, task.id);
-      if (task.status !== "completed" || this.workspace.scanner.seen.has(path)) return [];
+      if (!hasSummary(task) || this.workspace.scanner.seen.has(path)) return [];
       return [{ path, content: summary({ session: file, task, response: this.responseOf(session, task, responses) }) }];
     });
   }

@@ -24,6 +24,7 @@ import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
 import { promptFor } from "./prompts.ts";
+import { reviewFiles } from "./review-files.ts";
 import { transcriptOf } from "./transcripts.ts";
 import { steady } from "./steady.ts";
 import { Turn } from "./turn.ts";
@@ -218,8 +219,13 @@ async function taskFiles(
   const last = after.execution.last_attempt;
   if (!last) return changes;
   const name = attemptName(id, last.attempt);
+  const review = await reviewFiles(workspace, batch, transition);
+  if (review) return [...changes, ...review.map(({ path: file, content }) => put(file, content))];
+  // A merge asks nobody: what its agent was told stays as it was sent.
   const begins =
-    transition.attempt !== undefined && (transition.to === "active" || after.execution.reason === "awaiting-person");
+    transition.attempt !== undefined &&
+    !last.merging &&
+    (transition.to === "active" || after.execution.reason === "awaiting-person");
   if (begins) {
     const { observed, decision, responses } = batch;
     const upcoming = { changes: decision.changes, responses, answers: observed.answers, texts: observed.prompts };

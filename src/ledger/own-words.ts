@@ -17,7 +17,8 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
     "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
     "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
-    "tools workflow name run step vars finally handles met skipped trouble"
+    "tools workflow name run step vars finally handles met skipped trouble " +
+    "review reviews reviewing by rule max_rounds verdict summary findings severity line what acceptance criterion evidence begun rounds given accepted"
   ).split(" "),
 );
 
@@ -63,6 +64,14 @@ const PLACES = [
     (key) => `execution/last_attempt/${key}`,
   ),
   ...["cost_usd", "tokens/*", "turns", "duration_ms"].map((key) => `execution/last_attempt/${key}`),
+  ...["role", "run_id", "review", "started_at"].map((key) => `execution/last_attempt/reviewing/${key}`),
+  ...["attempt", "begun", "rounds", "failures", "error/class", "error/retry_at"].map(
+    (key) => `execution/reviews/${key}`,
+  ),
+  ...["role", "run_id", "review", "cost_usd", "verdict", "findings/*/severity", "findings/*/line"].map(
+    (key) => `execution/reviews/given/*/${key}`,
+  ),
+  ...["execution/review", "execution/review/*", "execution/review/by/*"],
 ];
 const PLACE = new RegExp(
   `^(?:${PLACES.map((place) => place.replace("$", "\\$").replaceAll("*", "[^/]+")).join("|")})$`,
@@ -76,7 +85,8 @@ const WORDS: ReadonlySet<string> = new Set(
     "rejected cancelled backoff usage-limit breaker-open waiting worktree none before after network overloaded rate-limit " +
     "crash permission unknown success failure interrupted stopped simple medium complex PLAN IMPLEMENT REVIEW requeued " +
     "shutdown closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
-    "planning-agent code-review-test-agent review-agent elsewhere task session day usd tokens turns skipped"
+    "planning-agent code-review-test-agent review-agent elsewhere task session day usd tokens turns skipped " +
+    "review accept reject must should could all majority"
   ).split(" "),
 );
 

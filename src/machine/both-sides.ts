@@ -94,6 +94,7 @@ const COURSE = [
   "spent",
   "over_budget",
   "fell_back_from",
+  "reviews",
   "next_attempt_at",
   "reason",
   "conflict",

@@ -7,6 +7,7 @@ import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { begun, mergesOnly } from "./attempt.ts";
 import type { Policy } from "./policy.ts";
+import { reviewsAfresh } from "./review.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
 
@@ -157,6 +158,7 @@ function afresh(before: Task, edited: Task): Task {
   return withExecution(edited, {
     failures: undefined,
     fell_back_from: undefined,
+    reviews: reviewsAfresh(edited),
     ...(given ? {} : { approved: undefined }),
   });
 }

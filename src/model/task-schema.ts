@@ -5,6 +5,7 @@
  */
 import Type, { type Static } from "typebox";
 import { FAILURE_CLASSES } from "./failure.ts";
+import { REVIEW_WISH, REVIEWING, REVIEWS } from "./review-schema.ts";
 import { DURATION_PATTERN } from "./time.ts";
 
 export const STATUSES = ["pending", "active", "completed", "blocked", "container"] as const;
@@ -27,7 +28,7 @@ export const BLOCKED_REASONS = [
   "elsewhere",
 ] as const;
 const BUDGETS = ["attempt", "task", "session", "day"] as const;
-export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
+export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting", "review"] as const;
 
 const text = (description: string) => Type.String({ description });
 const texts = (description: string) => Type.Array(Type.String(), { description, default: [] });
@@ -111,6 +112,7 @@ const lastAttempt = Type.Object(
     duration_ms: optional(Type.Union([Type.Number(), Type.Null()])),
     model: optional(Type.Union([Type.String(), Type.Null()])),
     merging: optional(Type.Boolean({ description: "Its work is being merged, without an agent." })),
+    reviewing: optional(REVIEWING),
   },
   { description: "The latest attempt. Set by Coxswain." },
 );
@@ -146,6 +148,7 @@ const execution = Type.Object(
     require_changes: optional(Type.Boolean({ description: "It fails where the code is as it was before." })),
     approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
     approved: optional(Type.Boolean({ description: "true passes the approval, false rejects." })),
+    review: optional(REVIEW_WISH),
     command: optional(Type.String({ minLength: 1, description: "Shell command of a task whose agent is command." })),
     prompt_file: optional(text("File in the session's folder whose text is the prompt.")),
     response_schema: optional(
@@ -194,6 +197,7 @@ const execution = Type.Object(
         { description: "What all its attempts have cost so far, at list prices. Set by Coxswain." },
       ),
     ),
+    reviews: optional(REVIEWS),
     fell_back_from: optional(text("The role that gave it up before. Set by Coxswain.")),
     over_budget: optional(
       Type.Object(

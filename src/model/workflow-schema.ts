@@ -3,6 +3,7 @@
  * Import types from `workflow.ts`; import this file only where a schema is needed at run time.
  */
 import Type, { type Static } from "typebox";
+import { REVIEW_WISH } from "./review-schema.ts";
 import { DURATION_PATTERN } from "./time.ts";
 
 /** How a step is named in `needs`, `{steps.<id>.outcome}` and conditions. */
@@ -53,6 +54,7 @@ const common = {
   verify: optional(
     Type.Array(Type.String({ minLength: 1 }), { description: "Shell commands that must succeed before it is done." }),
   ),
+  review: optional(REVIEW_WISH),
   approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
   isolation: optional(oneOf(["worktree", "none"], "Where it works.")),
   env: optional(

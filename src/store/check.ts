@@ -2,13 +2,14 @@
 import type { ErrorObject, ValidateFunction } from "ajv";
 import type { WrittenConfig } from "../config.ts";
 import type { PatternsFile } from "../model/pattern.ts";
+import type { Review } from "../model/review.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { TaskDrop } from "../model/task.ts";
 import type { WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
 import { closest } from "../model/closest.ts";
 import { SCHEMAS } from "./schemas.js";
-import { config, patterns, session, taskDrop, workflow } from "./validators.js";
+import { config, patterns, review, session, taskDrop, workflow } from "./validators.js";
 
 /** Unknown keys of a task are kept; only those that are probably misspelt, or belong elsewhere, are problems. */
 export function checkTaskDrop(value: unknown): { ok: TaskDrop } | { problems: Problem[] } {
@@ -31,6 +32,11 @@ export function checkConfig(value: unknown): { ok: WrittenConfig } | { problems:
 /** Unknown keys are refused: only the form is checked, see `workflow/check.ts` for what its steps say. */
 export function checkWorkflow(value: unknown): { ok: WorkflowFile } | { problems: Problem[] } {
   return check<WorkflowFile>(workflow, value, []);
+}
+
+/** What a reviewer has answered; more than was asked for is left alone. */
+export function checkReview(value: unknown): { ok: Review } | { problems: Problem[] } {
+  return check<Review>(review, value, []);
 }
 
 function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): { ok: T } | { problems: Problem[] } {

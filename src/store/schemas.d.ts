@@ -2,6 +2,7 @@
 export const SCHEMAS: Record<
   | "config.schema.json"
   | "patterns.schema.json"
+  | "review.schema.json"
   | "session.schema.json"
   | "task.schema.json"
   | "task-drop.schema.json"

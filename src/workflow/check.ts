@@ -3,6 +3,7 @@ import { checkCondition } from "./condition.ts";
 import { closest } from "../model/closest.ts";
 import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem, type ProblemCode } from "../problems.ts";
+import { reviewFindings } from "./check-review.ts";
 import { kindsOf, OWN_NAMES, stepsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
 import { isTool, PLAIN_TOOLS } from "./tools.ts";
@@ -31,6 +32,7 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...outputFindings(file, steps),
     ...varFindings(file),
     ...toolFindings(file),
+    ...reviewFindings(file, known),
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),

@@ -61,7 +61,7 @@ function agentOf({ kind, says }: Step): string {
 
 function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
   const { timeout, max_attempts, priority, verify, approve, isolation, env, continue_on_error, when } = says;
-  const { tools, model, effort, budget_usd, max_turns, output_schema, output_variable } = says;
+  const { tools, model, effort, budget_usd, max_turns, output_schema, output_variable, review } = says;
   const all = {
     timeout,
     max_attempts,
@@ -80,6 +80,7 @@ function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
     effort,
     budget_usd,
     max_turns,
+    review,
     response_schema: output_schema,
   };
   const said = Object.entries({ ...all, ...(kind === "prompt" ? ofAgents : {}) });
