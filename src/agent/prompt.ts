@@ -1,4 +1,5 @@
 /** What an agent is told: the whole of it is `prompts/<attempt>.md`, exactly as sent. SPEC section 6. */
+import { howToAnswer } from "./question.ts";
 import { attemptName } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
 import type { Role } from "../model/role.ts";
@@ -39,6 +40,7 @@ export function composePrompt(parts: PromptParts): string {
     sections.push(`## Results of the tasks this one depends on\n\n${parts.results.map(quoted).join("\n\n")}`);
   const failure = lastFailure(parts);
   if (failure) sections.push(failure);
+  if (role.runner === "human") sections.push(howToAnswer(task, parts.attempt, session.session_id));
   return `${sections.join("\n\n")}\n`;
 }
 
@@ -53,6 +55,7 @@ export function forAgent(task: Task): unknown {
     spent: _spent,
     over_budget: _over,
     reviews: _reviews,
+    due_at: _due,
     ...execution
   } = task.execution;
   const { $schema: _schema, ...rest } = task;

@@ -7,6 +7,7 @@ import { problem, type Problem } from "../problems.ts";
 import { checkTaskDrop } from "../store/check.ts";
 import { escaping, promptFileIs } from "../store/escaping.ts";
 import { locate, parseJson, type Json, type ParsedJson } from "../store/json-file.ts";
+import { answerIn } from "./answers.ts";
 import type { FoundFile, Look } from "./observation.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
@@ -59,9 +60,11 @@ export class ObservedEdits {
       this.waiting.set(path, edit);
       return workspace.held.hold(path, { hash, problems: locate(read.text, problems) }, now);
     }
+    const answered = answerIn(workspace, { session, task, current }, { seen, text: read.text });
+    if ("problems" in answered) return workspace.held.hold(path, { hash, problems: answered.problems }, now);
     await workspace.held.release(path);
     const by = fields.length === 0 && starting ? "daemon" : "person";
-    seen.events.push({ type: "task-edited", session, task, fields, by });
+    seen.events.push({ type: "task-edited", session, task: answered.task, fields, by }, ...answered.events);
     if (!isTrusted(workspace, path, hash)) seen.events.push({ type: "trust-changed", session, id, trusted: false });
   }
 }
@@ -101,7 +104,8 @@ function withoutUnrecorded(saved: Json, recorded: Task): Json {
     execution.attempts === recorded.execution.attempts &&
     JSON.stringify(execution.last_attempt) === JSON.stringify(recorded.execution.last_attempt);
   if (same) return saved;
-  const { attempts, last_attempt, failures, failed_with, reason, next_attempt_at, reviews } = recorded.execution;
+  const { attempts, last_attempt, failures, failed_with, reason, next_attempt_at, due_at, reviews } =
+    recorded.execution;
   const restored: Json = {
     ...execution,
     attempts,
@@ -110,9 +114,10 @@ function withoutUnrecorded(saved: Json, recorded: Task): Json {
     failed_with,
     reason,
     next_attempt_at,
+    due_at,
     reviews,
   };
-  for (const key of ["failures", "failed_with", "reason", "next_attempt_at", "reviews"])
+  for (const key of ["failures", "failed_with", "reason", "next_attempt_at", "due_at", "reviews"])
     if (restored[key] === undefined) delete restored[key];
   return { ...saved, status: recorded.status, execution: restored };
 }

@@ -136,7 +136,10 @@ export class Pages {
     if (fresh) return fresh;
     const read = readRegular(join(this.workspace.folder, at.response(session, attemptName(task.id, last.attempt))));
     try {
-      return read ? (JSON.parse(read.content.toString("utf8")) as ResponseFile) : null;
+      const response = read ? (JSON.parse(read.content.toString("utf8")) as ResponseFile) : null;
+      // A person's may be only the fields that were asked for.
+      const isWhole = response === null || typeof (response as { result?: unknown }).result === "string";
+      return isWhole ? response : { ...response, result: JSON.stringify(response.structured ?? response) };
     } catch {
       return null;
     }

@@ -6,6 +6,7 @@ import { rm, utimes, writeFile } from "node:fs/promises";
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { LedgerEntry } from "../ledger/ledger.ts";
+import { defaultResponse } from "../machine/people.ts";
 import type { Decision } from "../machine/machine.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import { attemptName, taskKey, type RunId, type SessionId } from "../model/ids.ts";
@@ -23,6 +24,7 @@ import { failpoint } from "./failpoint.ts";
 import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
+import { saysAll } from "./answers.ts";
 import { promptFor } from "./prompts.ts";
 import { reviewFiles } from "./review-files.ts";
 import { transcriptOf } from "./transcripts.ts";
@@ -211,6 +213,11 @@ async function taskFiles(
   const path = at.task(session, id);
   if (after === null) return [{ path, content: null }];
   const changes = [put(path, taskText(workspace, path, after))];
+  const byDefault = after.execution.last_attempt?.ended_at === batch.at ? defaultResponse(after) : undefined;
+  if (byDefault) {
+    const response = at.response(session, attemptName(id, byDefault.attempt));
+    return [...changes, put(response, formatJson(byDefault))];
+  }
   if (transition.of === "task-edit") return changes;
   for (const other of transition.also ?? []) {
     const otherPath = at.task(session, other.id);
@@ -241,8 +248,9 @@ async function taskFiles(
   if (response && last.ended_at) {
     const text = formatJson(response);
     const responsePath = at.response(session, name);
-    if (!answer || !batch.observed.files.some((file) => file.path === responsePath))
-      changes.push(put(responsePath, text));
+    const written = batch.observed.files.find((file) => file.path === responsePath);
+    // What is a form's fields only, say, is made a response: others read it.
+    if (!answer || !written?.content || !saysAll(written.content, answer)) changes.push(put(responsePath, text));
     changes.push(...namesake(session, after, response, text, put));
     if (workspace.config.ledger.transcripts) changes.push(...(await transcriptOf(workspace.folder, session, name)));
   }

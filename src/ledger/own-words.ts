@@ -18,7 +18,8 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
     "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
     "tools workflow name run step vars finally handles met skipped trouble " +
-    "review reviews reviewing by rule max_rounds verdict summary findings severity line what acceptance criterion evidence begun rounds given accepted"
+    "review reviews reviewing by rule max_rounds verdict summary findings severity line what acceptance criterion evidence begun rounds given accepted " +
+    "choices form time_limit default answer due_at answered_by"
   ).split(" "),
 );
 
@@ -47,6 +48,7 @@ const PLACES = [
     "attempts",
     "failures",
     "next_attempt_at",
+    "due_at",
     "reason",
     "branch",
     "commit",
@@ -64,6 +66,7 @@ const PLACES = [
     (key) => `execution/last_attempt/${key}`,
   ),
   ...["cost_usd", "tokens/*", "turns", "duration_ms"].map((key) => `execution/last_attempt/${key}`),
+  ...["answered_by", "execution/last_attempt/answered_by"],
   ...["role", "run_id", "review", "started_at"].map((key) => `execution/last_attempt/reviewing/${key}`),
   ...["attempt", "begun", "rounds", "failures", "error/class", "error/retry_at"].map(
     (key) => `execution/reviews/${key}`,
@@ -86,7 +89,7 @@ const WORDS: ReadonlySet<string> = new Set(
     "crash permission unknown success failure interrupted stopped simple medium complex PLAN IMPLEMENT REVIEW requeued " +
     "shutdown closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
     "planning-agent code-review-test-agent review-agent elsewhere task session day usd tokens turns skipped " +
-    "review accept reject must should could all majority"
+    "review accept reject must should could all majority time-limit"
   ).split(" "),
 );
 

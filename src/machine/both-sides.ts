@@ -96,6 +96,7 @@ const COURSE = [
   "fell_back_from",
   "reviews",
   "next_attempt_at",
+  "due_at",
   "reason",
   "conflict",
   "approved",

@@ -1,6 +1,6 @@
 /** What a drop leaves out, filled in. SPEC section 3.1. */
 import { parentOf, type SessionId, type TaskId } from "../model/ids.ts";
-import type { Task, TaskType } from "../model/task.ts";
+import type { Task, TaskDrop, TaskType } from "../model/task.ts";
 import type { Drop } from "./intake.ts";
 
 /** Where an editor finds what may stand in a task's file, as seen from `.task/`. */
@@ -16,7 +16,7 @@ export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
     ...written,
     status: written.status ?? "pending",
     type,
-    agent: written.agent ?? agentFrom(type, written.title),
+    agent: written.agent ?? (isQuestion(written) ? "human" : agentFrom(type, written.title)),
     paths: written.paths ?? "",
     context: completed(written.context, { requirements: [], scope: [], acceptance: [], inherited_from: session }),
     relations: { ...completed(relations, { parent: null, subtasks: [], dependencies: [] }), parent: parentOf(id) },
@@ -27,6 +27,11 @@ export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
     implementation: completed(written.implementation, { files: [], context_notes: {}, analysis_source: "manual" }),
     $schema: written.$schema ?? TASK_SCHEMA,
   } as Task;
+}
+
+/** Only people choose, and fill in forms. */
+function isQuestion({ execution }: TaskDrop): boolean {
+  return execution?.choices !== undefined || execution?.form !== undefined;
 }
 
 /** What is written, in its own order, and after it what is missing. */

@@ -13,6 +13,7 @@ import { deriveContainers } from "./containers.ts";
 import { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { patternsEdited } from "./patterns.ts";
+import { keepTimeLimits } from "./people.ts";
 import type { Lent, Policy } from "./policy.ts";
 import { sessionIdle } from "./retention.ts";
 import { schedule } from "./schedule.ts";
@@ -30,6 +31,7 @@ export interface Decision {
 export function decide(state: State, events: readonly Event[], policy: Policy, lent: Lent): Decision {
   const draft = new Draft(state);
   for (const event of events) react(draft, event, policy, lent);
+  keepTimeLimits(draft, policy, lent);
   deriveContainers(draft);
   keepBudgets(draft, policy, lent);
   schedule(draft, policy, lent);

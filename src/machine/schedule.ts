@@ -1,7 +1,7 @@
 /** What may start now. SPEC sections 3.4, 4, 8 and 9. */
 import { taskKey, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
-import { stateOf, withExecution, withState, type Task, type TaskState } from "../model/task.ts";
+import { stateOf, withExecution, type Task, type TaskState } from "../model/task.ts";
 import { instant, toMs, type Instant } from "../model/time.ts";
 import type { Breaker, Run } from "../model/transition.ts";
 import { begun, beginsMerge, mergesOnly, startsClean } from "./attempt.ts";
@@ -11,6 +11,7 @@ import type { Draft } from "./draft.ts";
 import { isolationOf, mayClash, writesOf } from "./overlap.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
 import { beginsReview, cannotReview, concluded, forReviewer, isInReview, nextReviewer } from "./review.ts";
+import { askPerson } from "./people.ts";
 import { startsBefore } from "./state.ts";
 import { move } from "./steering.ts";
 
@@ -214,11 +215,4 @@ function startMerge(
   draft.add({ of: "run-started", run });
   draft.act({ do: "start-agent", run });
   return run;
-}
-
-function askPerson(draft: Draft, session: SessionId, task: Task, lent: Lent): void {
-  const attempt = task.execution.attempts + 1;
-  const asked = begun(task, attempt, null, lent.now);
-  const after = withState(asked, { status: "blocked", reason: "awaiting-person" });
-  draft.add({ of: "task", session, id: task.id, from: "pending", to: "blocked", by: "daemon", after, attempt });
 }

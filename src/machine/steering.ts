@@ -85,6 +85,7 @@ export function answered(draft: Draft, event: Of<"answered">, policy: Policy, no
       ...last,
       ended_at: now,
       outcome: event.outcome,
+      answered_by: "person",
       error: success ? null : { class: "unknown", message: event.message },
     },
   });

@@ -86,6 +86,8 @@ export interface ResponseFile {
   permission_denials: PermissionDenial[];
   work?: Work;
   gates?: GateResult[];
+  /** Where nobody wrote it: the default, when the time limit had passed. */
+  answered_by?: "time-limit";
   /** Of a review (`responses/impl-1-a1-r1.json`): whose it is. */
   role?: string;
 }

@@ -5,6 +5,7 @@
  */
 import Type, { type Static } from "typebox";
 import { FAILURE_CLASSES } from "./failure.ts";
+import { QUESTION } from "./question-schema.ts";
 import { REVIEW_WISH, REVIEWING, REVIEWS } from "./review-schema.ts";
 import { DURATION_PATTERN } from "./time.ts";
 
@@ -113,6 +114,7 @@ const lastAttempt = Type.Object(
     model: optional(Type.Union([Type.String(), Type.Null()])),
     merging: optional(Type.Boolean({ description: "Its work is being merged, without an agent." })),
     reviewing: optional(REVIEWING),
+    answered_by: optional(oneOf(["person", "time-limit"], "Who answered, where a person was asked.")),
   },
   { description: "The latest attempt. Set by Coxswain." },
 );
@@ -149,6 +151,8 @@ const execution = Type.Object(
     approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
     approved: optional(Type.Boolean({ description: "true passes the approval, false rejects." })),
     review: optional(REVIEW_WISH),
+    ...QUESTION,
+    answer: optional(Type.Unknown({ description: "Your answer to its question: taken, and taken out again." })),
     command: optional(Type.String({ minLength: 1, description: "Shell command of a task whose agent is command." })),
     prompt_file: optional(text("File in the session's folder whose text is the prompt.")),
     response_schema: optional(
@@ -221,6 +225,11 @@ const execution = Type.Object(
     next_attempt_at: optional(
       Type.Union([Type.String(), Type.Null()], {
         description: "When it is tried again. Set by Coxswain; edit it to wait longer or less.",
+      }),
+    ),
+    due_at: optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description: "Until when a person is asked. Set by Coxswain; edit it to wait longer or less.",
       }),
     ),
     reason: optional(

@@ -3,6 +3,7 @@
  * Import types from `workflow.ts`; import this file only where a schema is needed at run time.
  */
 import Type, { type Static } from "typebox";
+import { QUESTION } from "./question-schema.ts";
 import { REVIEW_WISH } from "./review-schema.ts";
 import { DURATION_PATTERN } from "./time.ts";
 
@@ -83,6 +84,7 @@ const step = Type.Object(
         description: "Files and folders that it works on, relative to the repository's root.",
       }),
     ),
+    ...QUESTION,
     when: optional(text("A condition in CEL: data.rows > 100 && steps.load.outcome == 'success'. Else it is skipped.")),
     on_error: optional(Name("A step that is done only if this one fails.")),
     finally: optional(Type.Boolean({ description: "It is done when all others are over, however they ended." })),

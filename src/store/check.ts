@@ -8,12 +8,18 @@ import type { TaskDrop } from "../model/task.ts";
 import type { WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
 import { closest } from "../model/closest.ts";
+import { questionTrouble } from "./answer.ts";
 import { SCHEMAS } from "./schemas.js";
 import { config, patterns, review, session, taskDrop, workflow } from "./validators.js";
 
 /** Unknown keys of a task are kept; only those that are probably misspelt, or belong elsewhere, are problems. */
 export function checkTaskDrop(value: unknown): { ok: TaskDrop } | { problems: Problem[] } {
-  return check<TaskDrop>(taskDrop, value, misspeltKeys(value, SCHEMAS["task-drop.schema.json"], ""));
+  const checked = check<TaskDrop>(taskDrop, value, misspeltKeys(value, SCHEMAS["task-drop.schema.json"], ""));
+  if ("problems" in checked || !checked.ok.execution) return checked;
+  const trouble = questionTrouble(checked.ok.execution);
+  return trouble.length === 0
+    ? checked
+    : { problems: trouble.map((found) => ({ ...found, pointer: `/execution${found.pointer ?? ""}` })) };
 }
 
 export function checkSession(value: unknown): { ok: SessionFile } | { problems: Problem[] } {

@@ -3,6 +3,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, typ
 import type { Vars, WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
 import { findingsIn, type Finding } from "../workflow/check.ts";
+import { questionTrouble } from "./answer.ts";
 import { checkWorkflow } from "./check.ts";
 
 const MAX_WORKFLOW_BYTES = 256 * 1024;
@@ -23,7 +24,7 @@ export function readWorkflow(text: string, roles?: Iterable<string>): ReadWorkfl
   const findings: Finding[] =
     "problems" in checked
       ? checked.problems.map((found) => ({ problem: found, path: pathOf(found.pointer) }))
-      : findingsIn(checked.ok, roles);
+      : findingsIn(checked.ok, roles, questionTrouble);
   const told = findings
     .slice(0, MOST_TOLD)
     .map((found) => ({ ...found.problem, ...at(document, found, source, place) }));

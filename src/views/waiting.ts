@@ -24,7 +24,7 @@ export function whyItWaits(task: Task, around: Surroundings): string | undefined
       return parts.filter((part) => part !== undefined).join("; ") || undefined;
     }
     case "blocked":
-      if (state.reason === "awaiting-person") return responseWanted(task);
+      if (state.reason === "awaiting-person") return responseWanted(task, around);
       if (state.reason === "elsewhere")
         return `its agent runs on another machine: ${code("cox sync")} brings what came of it; to run it here too: ${retry(task, around)}`;
       if (state.reason !== "awaiting-approval") return undefined;
@@ -158,6 +158,11 @@ function dependenciesOf(task: Task, { taskOf }: Surroundings): string | undefine
   return `waits for ${named.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
 }
 
-function responseWanted(task: Task): string {
-  return `waits for a person: write ${code(`responses/${attemptName(task.id, latestAttempt(task))}.md`)}`;
+function responseWanted(task: Task, around: Surroundings): string {
+  const { choices, form, due_at: due, default: otherwise } = task.execution;
+  const file = code(`responses/${attemptName(task.id, latestAttempt(task))}.${form ? "json" : "md"}`);
+  const among = choices ? ` (${choices.map(markdownText).join(", ")})` : "";
+  const then = otherwise === undefined ? "it has failed" : `it is ${code(JSON.stringify(otherwise))}`;
+  const until = due ? `; at ${moment(due)} ${then}` : "";
+  return `waits for a person: ${command("answer", task, around)}${among}, or write ${file}${until}`;
 }

@@ -3,6 +3,7 @@ import { checkCondition } from "./condition.ts";
 import { closest } from "../model/closest.ts";
 import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem, type ProblemCode } from "../problems.ts";
+import { questionFindings } from "./check-people.ts";
 import { reviewFindings } from "./check-review.ts";
 import { kindsOf, OWN_NAMES, stepsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
@@ -19,8 +20,12 @@ export interface Finding {
 
 const OF_A_STEP = ["outcome", "file"];
 
-/** `roles`: those that there are, where they are known. */
-export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Finding[] {
+/** `roles`: those that there are, where they are known. `trouble`: what is wrong with a question. */
+export function findingsIn(
+  file: WorkflowFile,
+  roles?: Iterable<string>,
+  trouble?: Parameters<typeof questionFindings>[1],
+): Finding[] {
   const steps = stepsOf(file);
   const known = roles === undefined ? undefined : [...roles];
   return [
@@ -33,6 +38,7 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...varFindings(file),
     ...toolFindings(file),
     ...reviewFindings(file, known),
+    ...questionFindings(file, trouble),
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),

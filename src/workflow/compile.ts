@@ -83,7 +83,9 @@ function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
     review,
     response_schema: output_schema,
   };
-  const said = Object.entries({ ...all, ...(kind === "prompt" ? ofAgents : {}) });
+  const { choices, form, time_limit } = says;
+  const ofPeople = { choices, form, time_limit, default: says.default };
+  const said = Object.entries({ ...all, ...(kind === "prompt" ? ofAgents : kind === "human" ? ofPeople : {}) });
   return Object.fromEntries(said.filter(([, value]) => value !== undefined));
 }
 
