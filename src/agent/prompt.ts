@@ -1,4 +1,5 @@
 /** What an agent is told: the whole of it is `prompts/<attempt>.md`, exactly as sent. SPEC section 6. */
+import { howToAnswer } from "./question.ts";
 import { attemptName } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
 import { planSection, type PlanAsked } from "./plan-prompt.ts";
@@ -43,11 +44,12 @@ export function composePrompt(parts: PromptParts): string {
     sections.push(`## Results of the tasks this one depends on\n\n${parts.results.map(quoted).join("\n\n")}`);
   const failure = lastFailure(parts);
   if (failure) sections.push(failure);
+  if (role.runner === "human") sections.push(howToAnswer(task, parts.attempt, session.session_id));
   return `${sections.join("\n\n")}\n`;
 }
 
 /** The task without what is only bookkeeping. */
-function forAgent(task: Task): unknown {
+export function forAgent(task: Task): unknown {
   const {
     source: _source,
     failures: _failures,
@@ -56,6 +58,8 @@ function forAgent(task: Task): unknown {
     last_attempt: _last,
     spent: _spent,
     over_budget: _over,
+    reviews: _reviews,
+    due_at: _due,
     ...execution
   } = task.execution;
   const { $schema: _schema, ...rest } = task;
@@ -91,12 +95,12 @@ function named({
 }
 
 /** Of a long text the rest is in its file. */
-function beginning(text: string, file: string): string {
+export function beginning(text: string, file: string): string {
   if (text.length <= MOST_OF_A_RESULT) return quote(text);
   return `${quote(text.slice(0, MOST_OF_A_RESULT))}\n\nThis is the beginning; all of it is in \`${file}\`.`;
 }
 
-function quote(text: string): string {
+export function quote(text: string): string {
   return plain(text)
     .split("\n")
     .map((line) => `> ${line}`.trimEnd())
@@ -104,12 +108,12 @@ function quote(text: string): string {
 }
 
 /** A fence longer than any in the text, so that the text cannot end it. */
-function fenced(language: string, text: string): string {
+export function fenced(language: string, text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`{3,}/g)].map((match) => match[0].length));
   const fence = "`".repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;
 }
 
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return plain(text).replace(/\s+/g, " ").trim();
 }

@@ -12,6 +12,7 @@ import { allowedToRun, liveOf, ownTask, spentInRun } from "../machine/runs.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, type SessionId } from "../model/ids.ts";
 import { plans } from "../model/plan.ts";
+import { reviewName } from "../model/review.ts";
 import type { Role } from "../model/role.ts";
 import { NOTHING } from "../model/spent.ts";
 import { withExecution, type LastAttempt, type Task } from "../model/task.ts";
@@ -58,7 +59,7 @@ export interface Live {
 export async function requestFor(workspace: Workspace, live: Live): Promise<AttemptRequest> {
   const { run, task, role, runDir } = live;
   const { config, repository, folder } = workspace;
-  const promptFile = join(folder, at.prompt(run.session, attemptName(run.id, run.attempt)));
+  const promptFile = join(folder, at.prompt(run.session, nameOf(run)));
   const budget = budgetOf(workspace, run.session, task);
   const isRead = role.runner !== "command" || Boolean(task.execution.prompt_file);
   const prompt = isRead ? await readFile(promptFile, "utf8") : "";
@@ -99,6 +100,12 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
 function asking(task: Task): Task {
   const plan = plans(task);
   return plan ? withExecution(task, { response_schema: answerSchema(plan) }) : task;
+}
+
+/** What the files of a run are called. */
+export function nameOf({ id, attempt, review }: Run): string {
+  const name = attemptName(id, attempt);
+  return review ? reviewName(name, review) : name;
 }
 
 /** The task with the values in its command that its names stand for, where it is a workflow's step. */
@@ -200,6 +207,7 @@ export function responseOf(run: Run, end: AttemptEnd, durationMs: number): Respo
     permission_denials,
     ...(end.work ? { work: end.work } : {}),
     ...(end.gates ? { gates: end.gates } : {}),
+    ...(run.review ? { role: run.role } : {}),
   };
 }
 

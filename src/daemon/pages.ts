@@ -13,6 +13,7 @@ import { at } from "../store/paths.ts";
 import { readRegular, sha256 } from "../store/scan.ts";
 import { implPlan } from "../views/impl-plan.ts";
 import type { Proposed } from "../views/proposed.ts";
+import { hasSummary } from "../views/reviews.ts";
 import { summary } from "../views/summary.ts";
 import { todoList } from "../views/todo-list.ts";
 import { planShown } from "./planning.ts";
@@ -118,7 +119,7 @@ export class Pages {
   ): Page[] {
     const file = draft.session(session);
     return decision.changes.flatMap((change): Page[] => {
-      if (change.of !== "task" || change.session !== session || change.to !== "completed" || !change.after || !file)
+      if (change.of !== "task" || change.session !== session || !change.after || !hasSummary(change.after) || !file)
         return [];
       return [
         {
@@ -139,7 +140,7 @@ export class Pages {
     if (!file) return [];
     return [...draft.tasks(session)].flatMap((task): Page[] => {
       const path = at.summary(session, task.id);
-      if (task.status !== "completed" || this.workspace.scanner.seen.has(path)) return [];
+      if (!hasSummary(task) || this.workspace.scanner.seen.has(path)) return [];
       return [{ path, content: summary({ session: file, task, response: this.responseOf(session, task, responses) }) }];
     });
   }
@@ -155,9 +156,10 @@ export class Pages {
     if (fresh) return fresh;
     const read = readRegular(join(this.workspace.folder, at.response(session, attemptName(task.id, last.attempt))));
     try {
-      const written = read && (JSON.parse(read.content.toString("utf8")) as Partial<ResponseFile>);
-      // A person need not say more than what came of it.
-      return written ? ({ ...written, result: String(written.result ?? "") } as ResponseFile) : null;
+      const response = read ? (JSON.parse(read.content.toString("utf8")) as ResponseFile) : null;
+      // A person's may be only the fields that were asked for.
+      const isWhole = response === null || typeof (response as { result?: unknown }).result === "string";
+      return isWhole ? response : { ...response, result: JSON.stringify(response.structured ?? response) };
     } catch {
       return null;
     }

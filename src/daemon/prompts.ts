@@ -4,6 +4,7 @@ import { composePrompt, type PromptParts } from "../agent/prompt.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, compareTaskIds, type RunId, type SessionId, type TaskId } from "../model/ids.ts";
+import { defaultResponse } from "../machine/people.ts";
 import { isolationOf } from "../machine/overlap.ts";
 import type { Role } from "../model/role.ts";
 import { newSession } from "../model/session.ts";
@@ -137,11 +138,13 @@ export function newestOf(
       const now = decided?.of === "task" || decided?.of === "task-edit" ? decided.after : undefined;
       return now ?? state.sessions.get(session)?.tasks.get(id);
     },
-    responseOf: async ({ id, execution: { last_attempt: last } }) => {
+    responseOf: async (task) => {
+      const { id, execution } = task;
+      const { last_attempt: last } = execution;
       if (!last) return undefined;
       const name = attemptName(id, last.attempt);
       const fresh = answers.get(`${session}/${name}`) ?? (last.run_id ? responses.get(last.run_id) : undefined);
-      return fresh ?? readResponse(join(folder, at.response(session, name)));
+      return fresh ?? defaultResponse(task) ?? readResponse(join(folder, at.response(session, name)));
     },
   };
 }

@@ -6,6 +6,7 @@ import { rm, utimes, writeFile } from "node:fs/promises";
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { LedgerEntry } from "../ledger/ledger.ts";
+import { defaultResponse } from "../machine/people.ts";
 import type { Decision } from "../machine/machine.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import { attemptName, taskKey, type RunId, type SessionId } from "../model/ids.ts";
@@ -23,7 +24,9 @@ import { failpoint } from "./failpoint.ts";
 import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
+import { saysAll } from "./answers.ts";
 import { promptFor } from "./prompts.ts";
+import { reviewFiles } from "./review-files.ts";
 import { transcriptOf } from "./transcripts.ts";
 import { steady } from "./steady.ts";
 import { planFileOf } from "./planning.ts";
@@ -221,6 +224,11 @@ async function taskFiles(
   const path = at.task(session, id);
   if (after === null) return [{ path, content: null }];
   const changes = [put(path, taskText(workspace, path, after))];
+  const byDefault = after.execution.last_attempt?.ended_at === batch.at ? defaultResponse(after) : undefined;
+  if (byDefault) {
+    const response = at.response(session, attemptName(id, byDefault.attempt));
+    return [...changes, put(response, formatJson(byDefault))];
+  }
   if (transition.of === "task-edit") return changes;
   for (const other of transition.also ?? []) {
     const otherPath = at.task(session, other.id);
@@ -229,8 +237,13 @@ async function taskFiles(
   const last = after.execution.last_attempt;
   if (!last) return changes;
   const name = attemptName(id, last.attempt);
+  const review = await reviewFiles(workspace, batch, transition);
+  if (review) return [...changes, ...review.map(({ path: file, content }) => put(file, content))];
+  // A merge asks nobody: what its agent was told stays as it was sent.
   const begins =
-    transition.attempt !== undefined && (transition.to === "active" || after.execution.reason === "awaiting-person");
+    transition.attempt !== undefined &&
+    !last.merging &&
+    (transition.to === "active" || after.execution.reason === "awaiting-person");
   if (begins) {
     const { observed, decision, responses } = batch;
     const upcoming = { changes: decision.changes, responses, answers: observed.answers, texts: observed.prompts };
@@ -246,8 +259,9 @@ async function taskFiles(
   if (response && last.ended_at) {
     const text = formatJson(response);
     const responsePath = at.response(session, name);
-    if (!answer || !batch.observed.files.some((file) => file.path === responsePath))
-      changes.push(put(responsePath, text));
+    const written = batch.observed.files.find((file) => file.path === responsePath);
+    // What is a form's fields only, say, is made a response: others read it.
+    if (!answer || !written?.content || !saysAll(written.content, answer)) changes.push(put(responsePath, text));
     const plan = planFileOf(workspace, session, after, response);
     if (plan) changes.push(put(plan.path, plan.text));
     changes.push(...namesake(session, after, response, text, put));

@@ -52,8 +52,7 @@ export async function allValuesFor(
 }
 
 function surroundings({ session, task, base }: Pick<Of, "session" | "task" | "base">, newest: Newest): Of {
-  const parent = parentOf(task.id);
-  const run = parent === null ? undefined : newest.taskOf(parent);
+  const run = newest.taskOf(parentOf(task.id) ?? task.id);
   const all = (run?.relations.subtasks ?? []).flatMap((id) => newest.taskOf(id) ?? []);
   const scope = scopeOf(task, newest.taskOf);
   const { vars = {}, told = {} } = (scope === null ? undefined : newest.taskOf(scope))?.execution.workflow ?? {};

@@ -144,16 +144,19 @@ function writtenTask(content: Buffer): Task | undefined {
 export function runOf({ roles, policy }: Workspace, session: SessionId, task: Task, runId: RunId): Run {
   const role = roles.get(task.agent);
   const last = task.execution.last_attempt;
+  const { reviewing } = last ?? {};
+  const own = reviewing ? roles.get(reviewing.role) : role;
   const isolation = role ? isolationOf(task, role, policy) : "none";
   return {
     session,
     id: task.id,
     attempt: last?.attempt ?? task.execution.attempts,
     runId,
-    role: task.agent,
-    model: task.execution.model ?? role?.model ?? null,
-    startedAt: last?.started_at ?? instant(0),
+    role: reviewing?.role ?? task.agent,
+    model: (reviewing ? undefined : task.execution.model) ?? own?.model ?? null,
+    startedAt: reviewing?.started_at ?? last?.started_at ?? instant(0),
     isolation,
+    ...(reviewing ? { review: reviewing.review } : {}),
     ...(last?.merging ? { merging: true } : {}),
     writes: role ? writesOf(task, role, isolation) : "any",
   };

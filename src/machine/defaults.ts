@@ -1,6 +1,6 @@
 /** What a drop leaves out, filled in. SPEC section 3.1. */
 import { parentOf, type SessionId, type TaskId } from "../model/ids.ts";
-import type { Task, TaskType } from "../model/task.ts";
+import type { Task, TaskDrop, TaskType } from "../model/task.ts";
 import type { Drop } from "./intake.ts";
 
 /** Where an editor finds what may stand in a task's file, as seen from `.task/`. */
@@ -11,7 +11,7 @@ export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
   const { drop: written } = drop;
   const type = written.type ?? typeFrom(written.title);
   const { relations } = written;
-  const agent = written.agent ?? agentFrom(type, written.title);
+  const agent = written.agent ?? (isQuestion(written) ? "human" : agentFrom(type, written.title));
   return {
     ...(written.id === undefined ? { id } : {}),
     ...written,
@@ -40,6 +40,11 @@ function planningOf(
   const is = plan ?? (isPlanner ? "required" : undefined);
   if (is === undefined) return {};
   return { plan: is, ...(is === "required" && approved !== true ? { approve: "after" } : {}) };
+}
+
+/** Only people choose, and fill in forms. */
+function isQuestion({ execution }: TaskDrop): boolean {
+  return execution?.choices !== undefined || execution?.form !== undefined;
 }
 
 /** What is written, in its own order, and after it what is missing. */

@@ -2,6 +2,7 @@
 import type { AttemptEnd, AttemptFacts } from "../model/attempt.ts";
 import type { RunId, SessionId, TaskId } from "../model/ids.ts";
 import type { RightPlan } from "../model/plan.ts";
+import type { Review } from "../model/review.ts";
 import type { PatternsFile } from "../model/pattern.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { Spent } from "../model/spent.ts";
@@ -51,6 +52,8 @@ export type Event =
       runId: RunId;
       end: RunEnd;
       merging?: boolean;
+      /** Of a review: the reviewer's role. */
+      role?: string;
     } & Planning)
   /** What can be seen of a run while it works. */
   | { type: "progress"; session: SessionId; id: TaskId; runId: RunId; seen: Spent; answered: boolean; warned?: Instant }
@@ -77,6 +80,6 @@ type Given = Pick<NonNullable<Task["execution"]["workflow"]>, "vars" | "told">;
 
 /** How a run ended; `stopped` is the daemon's own doing. Durations in milliseconds. */
 export type RunEnd =
-  /** `told`: the error's message without secrets, for what is learned from it: in parts they would not be known. */
-  | { kind: "finished"; end: AttemptEnd; durationMs: number; told?: string }
+  /** `review`: what a reviewer has answered. `told`: the error's message without secrets, for what is learned from it: in parts they would not be known. */
+  | { kind: "finished"; end: AttemptEnd; durationMs: number; told?: string; review?: Review }
   | { kind: "stopped"; why: StopReason; facts: AttemptFacts; durationMs: number };

@@ -14,6 +14,7 @@ import { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { partsKnown, partsOver, taskSteered, wholeDeleted } from "./parts.ts";
 import { patternsEdited } from "./patterns.ts";
+import { keepTimeLimits } from "./people.ts";
 import type { Lent, Policy } from "./policy.ts";
 import { sessionIdle } from "./retention.ts";
 import { schedule } from "./schedule.ts";
@@ -31,6 +32,7 @@ export interface Decision {
 export function decide(state: State, events: readonly Event[], policy: Policy, lent: Lent): Decision {
   const draft = new Draft(state);
   for (const event of events) react(draft, event, policy, lent);
+  keepTimeLimits(draft, policy, lent);
   deriveContainers(draft);
   keepBudgets(draft, policy, lent);
   schedule(draft, policy, lent);

@@ -55,6 +55,8 @@ export function afterFailure(task: Task, error: Failure, policy: Policy, lent: L
         : blocked("conflict");
     case "budget":
       return blocked("budget");
+    case "rejected":
+      return blocked("rejected");
     // These need a change; only a person can know that they pass by themselves.
     case "auth":
     case "invalid":
@@ -75,6 +77,7 @@ const REASONS: Partial<Record<FailureClass, BlockedReason>> = {
   verify: "verify",
   budget: "budget",
   conflict: "conflict",
+  rejected: "rejected",
 };
 
 /** When a usage limit is over: what the answer named plus a margin, else a quarter of an hour. */

@@ -8,6 +8,7 @@ import type { Event } from "./event.ts";
 import { begun, mergesOnly } from "./attempt.ts";
 import { addPlanned, doneBy } from "./planned.ts";
 import type { Policy } from "./policy.ts";
+import { reviewsAfresh } from "./review.ts";
 import { isWhole } from "./state.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
@@ -91,6 +92,7 @@ export function answered(draft: Draft, event: Of<"answered">, policy: Policy, no
       ...last,
       ended_at: now,
       outcome: event.outcome,
+      answered_by: "person",
       error: success ? null : { class: "unknown", message: event.message },
     },
   });
@@ -166,6 +168,7 @@ function afresh(before: Task, edited: Task): Task {
   return withExecution(edited, {
     failures: undefined,
     fell_back_from: undefined,
+    reviews: reviewsAfresh(edited),
     ...(given ? {} : { approved: undefined }),
   });
 }

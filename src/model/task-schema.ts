@@ -5,6 +5,8 @@
  */
 import Type, { type Static } from "typebox";
 import { FAILURE_CLASSES } from "./failure.ts";
+import { QUESTION } from "./question-schema.ts";
+import { REVIEW_WISH, REVIEWING, REVIEWS } from "./review-schema.ts";
 import { DURATION_PATTERN } from "./time.ts";
 import { CauseSchema } from "./trigger-schema.ts";
 
@@ -29,7 +31,7 @@ export const BLOCKED_REASONS = [
 ] as const;
 const BUDGETS = ["attempt", "task", "run", "session", "day"] as const;
 const PLANS = ["required", "allowed", "none"] as const;
-export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
+export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting", "review"] as const;
 
 const text = (description: string) => Type.String({ description });
 const texts = (description: string) => Type.Array(Type.String(), { description, default: [] });
@@ -113,6 +115,8 @@ const lastAttempt = Type.Object(
     duration_ms: optional(Type.Union([Type.Number(), Type.Null()])),
     model: optional(Type.Union([Type.String(), Type.Null()])),
     merging: optional(Type.Boolean({ description: "Its work is being merged, without an agent." })),
+    reviewing: optional(REVIEWING),
+    answered_by: optional(oneOf(["person", "time-limit"], "Who answered, where a person was asked.")),
   },
   { description: "The latest attempt. Set by Coxswain." },
 );
@@ -187,6 +191,9 @@ const execution = Type.Object(
     require_changes: optional(Type.Boolean({ description: "It fails where the code is as it was before." })),
     approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
     approved: optional(Type.Boolean({ description: "true passes the approval, false rejects." })),
+    review: optional(REVIEW_WISH),
+    ...QUESTION,
+    answer: optional(Type.Unknown({ description: "Your answer to its question: taken, and taken out again." })),
     command: optional(Type.String({ minLength: 1, description: "Shell command of a task whose agent is command." })),
     prompt_file: optional(text("File in the session's folder whose text is the prompt.")),
     response_schema: optional(
@@ -265,6 +272,7 @@ const execution = Type.Object(
         { description: "What all its attempts have cost so far, at list prices. Set by Coxswain." },
       ),
     ),
+    reviews: optional(REVIEWS),
     fell_back_from: optional(text("The role that gave it up before. Set by Coxswain.")),
     over_budget: optional(
       Type.Object(
@@ -288,6 +296,11 @@ const execution = Type.Object(
     next_attempt_at: optional(
       Type.Union([Type.String(), Type.Null()], {
         description: "When it is tried again. Set by Coxswain; edit it to wait longer or less.",
+      }),
+    ),
+    due_at: optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description: "Until when a person is asked. Set by Coxswain; edit it to wait longer or less.",
       }),
     ),
     reason: optional(

@@ -82,6 +82,8 @@ export interface Run {
   clean?: boolean;
   /** No agent: what the last attempt left is merged. */
   merging?: boolean;
+  /** Which review of the attempt it is: what the attempt left is looked at, by the role of this run. */
+  review?: number;
   /** What it may write, for keeping others away: declared paths; `any` when none are declared; `none`. */
   writes: string[] | "any" | "none";
   stopping?: StopReason;

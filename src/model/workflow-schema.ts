@@ -3,6 +3,8 @@
  * Import types from `workflow.ts`; import this file only where a schema is needed at run time.
  */
 import Type, { type Static } from "typebox";
+import { QUESTION } from "./question-schema.ts";
+import { REVIEW_WISH } from "./review-schema.ts";
 import { DURATION_PATTERN } from "./time.ts";
 import { TriggersSchema } from "./trigger-schema.ts";
 import { MOST_ITEMS } from "./workflow.ts";
@@ -69,6 +71,7 @@ const common = {
   verify: optional(
     Type.Array(Type.String({ minLength: 1 }), { description: "Shell commands that must succeed before it is done." }),
   ),
+  review: optional(REVIEW_WISH),
   approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
   isolation: optional(oneOf(["worktree", "none"], "Where it works.")),
   env: optional(
@@ -132,6 +135,7 @@ const step = Type.Object(
         description: "Files and folders that it works on, relative to the repository's root.",
       }),
     ),
+    ...QUESTION,
     when: optional(text("A condition in CEL: data.rows > 100 && steps.load.outcome == 'success'. Else it is skipped.")),
     on_error: optional(Name("A step that is done only if this one fails.")),
     finally: optional(Type.Boolean({ description: "It is done when all others are over, however they ended." })),

@@ -141,7 +141,7 @@ function inFolder(session: SessionId, folder: string, name: string): Place {
     }
     case "prompts":
       if (isUnfinishedName(name)) return { kind: "ignored" };
-      if (parseAttemptName(name.replace(/\.md$/, ""))) return { kind: "output" };
+      if (parseAttemptName(name.replace(/(-r\d+)?\.md$/, ""))) return { kind: "output" };
       return isTextDrop(name) ? { kind: "prompt-drop", session, name } : otherName(name);
     case "responses": {
       if (isUnfinishedName(name)) return { kind: "ignored" };

@@ -8,6 +8,7 @@ import { problem, type Problem } from "../problems.ts";
 import { findingsIn } from "../workflow/check.ts";
 import type { Finding } from "../workflow/finding.ts";
 import { nestedFindings, type Named } from "../workflow/nested.ts";
+import { questionTrouble } from "./answer.ts";
 import { checkWorkflow } from "./check.ts";
 import { at as placeAt } from "./paths.ts";
 import { readRegular } from "./scan.ts";
@@ -33,7 +34,10 @@ export function readWorkflow(text: string, roles?: Iterable<string>, others?: Ot
   const findings: Finding[] =
     "problems" in checked
       ? checked.problems.map((found) => ({ problem: found, path: pathOf(found.pointer) }))
-      : [...findingsIn(checked.ok, roles), ...(others ? nestedFindings(checked.ok, namedBy(others, roles)) : [])];
+      : [
+          ...findingsIn(checked.ok, roles, questionTrouble),
+          ...(others ? nestedFindings(checked.ok, namedBy(others, roles)) : []),
+        ];
   const told = findings
     .slice(0, MOST_TOLD)
     .map((found) => ({ ...found.problem, ...at(document, found, source, place) }));

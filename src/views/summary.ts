@@ -6,6 +6,7 @@ import { stateOf, type Task } from "../model/task.ts";
 import { formatDuration } from "../model/time.ts";
 import { code, cut, fenced, firstLine, generatedFrom, markdownText } from "./markdown.ts";
 import { figures } from "./figures.ts";
+import { reviewLines } from "./reviews.ts";
 import { latestAttempt } from "./outline.ts";
 import { changedFiles, plannedFiles } from "./changes.ts";
 
@@ -38,6 +39,7 @@ export function summary({ session, task, response }: SummaryOf): string {
     ...section("Permission denials", denials(response)),
     ...section("Acceptance criteria", orNone(task.context.acceptance.map((text) => `- ${markdownText(text)}`))),
     ...section("Gates", gates(task, response)),
+    ...section("Reviews", reviewLines(task)),
     ...section("Figures", figures(task, response)),
     "",
   ].join("\n");

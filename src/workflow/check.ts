@@ -2,6 +2,8 @@
 import { checkCondition } from "./condition.ts";
 import { closest } from "../model/closest.ts";
 import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
+import { questionFindings } from "./check-people.ts";
+import { reviewFindings } from "./check-review.ts";
 import { wholeFindings } from "./check-wholes.ts";
 import { finding, type Finding } from "./finding.ts";
 import { planStepFindings } from "./plan-step.ts";
@@ -14,8 +16,12 @@ import { asType, declaredVars, isDeclaring, varsOf } from "./vars.ts";
 
 const OF_A_STEP = ["outcome", "file"];
 
-/** `roles`: those that there are, where they are known. */
-export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Finding[] {
+/** `roles`: those that there are, where they are known. `trouble`: what is wrong with a question. */
+export function findingsIn(
+  file: WorkflowFile,
+  roles?: Iterable<string>,
+  trouble?: Parameters<typeof questionFindings>[1],
+): Finding[] {
   const steps = stepsOf(file);
   const known = roles === undefined ? undefined : [...roles];
   return [
@@ -28,6 +34,8 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...varFindings(file),
     ...toolFindings(file),
     ...retryFindings(file),
+    ...reviewFindings(file, known),
+    ...questionFindings(file, trouble),
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),

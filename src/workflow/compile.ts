@@ -61,7 +61,7 @@ export function compileSteps(
   const tasks = steps.map((step) => {
     const own = ids.get(step.id) ?? id;
     const promptFile = `prompts/${own}.prompt`;
-    const asks = step.kind === "prompt" || step.kind === "human";
+    const asks = ["prompt", "human", "plan"].includes(step.kind);
     if (asks) texts.set(promptFile, step.text);
     const name = within ? `${within.step}.${step.id}` : step.id;
     const needs = step.needs.flatMap((need) => ids.get(need) ?? []);
@@ -127,7 +127,7 @@ function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
     continue_on_error,
     when,
   } = says;
-  const { tools, model, effort, budget_usd, max_turns, output_schema, output_variable } = says;
+  const { tools, model, effort, budget_usd, max_turns, output_schema, output_variable, review } = says;
   const all = {
     timeout,
     max_attempts,
@@ -147,10 +147,16 @@ function executionOf({ kind, says }: Step): NonNullable<TaskDrop["execution"]> {
     effort,
     budget_usd,
     max_turns,
+    review,
     response_schema: output_schema,
   };
-  const more = kind === "prompt" ? ofAgents : kind === "plan" ? { ...ofAgents, ...planExecution(says) } : {};
-  const said = Object.entries({ ...all, ...more });
+  const { choices, form, time_limit } = says;
+  const own: Partial<Record<Step["kind"], object>> = {
+    prompt: ofAgents,
+    plan: { ...ofAgents, ...planExecution(says) },
+    human: { choices, form, time_limit, default: says.default },
+  };
+  const said = Object.entries({ ...all, ...own[kind] });
   return Object.fromEntries(said.filter(([, value]) => value !== undefined));
 }
 

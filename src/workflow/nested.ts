@@ -28,6 +28,10 @@ export function nestedFindings(file: WorkflowFile, named: Named): Finding[] {
     if (measured.height > DEEPEST) return [at(["workflow"], tooDeep(name, measured.height))];
     const found = named(name);
     if ("code" in found) return [];
+    if (found.ok.steps.some(({ plan }) => plan !== undefined)) {
+      const message = `The workflow ${name} has a step that plans, which only a workflow that is run by itself can.`;
+      return [at(["workflow"], { code: "wrong-value", message, hint: "Move the step that plans into this workflow." })];
+    }
     const declared = varsOf(found.ok);
     const names = Object.keys(declared);
     const unknown = Object.keys(vars).filter((given) => !names.includes(given));

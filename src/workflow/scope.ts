@@ -9,10 +9,10 @@ export function isOne({ execution: { workflow } }: Task): boolean {
   return workflow?.index !== undefined || workflow?.round !== undefined;
 }
 
-/** The task that has the variables: the run's own, or the step that runs the workflow. */
+/** The task that has the variables: the run's own (which is in its own scope), or the step that runs the workflow. */
 export function scopeOf(task: Task, taskOf: TaskOf): TaskId | null {
   const { workflow } = task.execution;
-  if (workflow?.part_of === undefined) return task.relations.parent;
+  if (workflow?.part_of === undefined) return task.relations.parent ?? task.id;
   if (!isOne(task)) return workflow.part_of;
   const whole = taskOf(workflow.part_of);
   return whole ? scopeOf(whole, taskOf) : task.relations.parent;

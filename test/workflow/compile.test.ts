@@ -219,6 +219,21 @@ test("whatever the needs are, all steps are taken in together, each after what i
   );
 });
 
+test("reviewers of all prompts are those of no command, unless a prompt says otherwise", () => {
+  const yaml = `name: n
+defaults: { review: review-agent }
+steps:
+  - { id: a, prompt: x }
+  - { id: b, run: x }
+  - { id: c, prompt: x, review: [] }
+`;
+  const { tasks } = compile(file(yaml), { id: "impl-1", vars: {} });
+  assert.deepEqual(
+    tasks.map(({ execution }) => execution?.review),
+    [undefined, "review-agent", undefined, []],
+  );
+});
+
 test("a thousand steps are read, checked and compiled in well under a second", () => {
   const yaml = `name: n\nvars: { f: x }\nsteps:\n${Array.from({ length: 1000 }, (_, n) => `  - { id: s${n}, run: "echo {f} ${n}", output_variable: o${n} }\n`).join("")}`;
   const started = performance.now();

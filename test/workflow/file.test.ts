@@ -51,6 +51,7 @@ steps:
     prompt: "{data.rows} of {steps.load.outcome} {run.id} {session} {{ {plain} { not a name } {\\"a\\": 1}"
     needs: [load]
     role: review-agent
+    review: { by: [review-agent], rule: majority, max_rounds: 1 }
     tools: [read_file, "Bash(git log *)", mcp__server__tool]
     effort: high
     budget_usd: 1.5
@@ -123,6 +124,15 @@ const BROKEN: Record<string, [yaml: string, ...told: string[]]> = {
   "two things to do": [step("prompt: x\n    run: y"), "4:10 wrong-value Step 1 has prompt and run"],
   "a prompt that is a number": [step("prompt: 3"), "3:13 wrong-value"],
   "an id that is none": [step("id: a b\n    prompt: x"), "3:9 wrong-value"],
+  "a reviewer that there is not": [
+    step("prompt: x\n    review: { by: [review-agnet] }"),
+    '4:20 unknown-role There is no role "review-agnet" that reviews. Did you mean review-agent?',
+  ],
+  "a person as a reviewer": [
+    "name: x\ndefaults: { review: human }\nsteps: [{ prompt: x }]",
+    "2:21 unknown-role A person is no reviewer. Write approve: after.",
+  ],
+  "a review of a command": [step("run: x\n    review: review-agent"), "4:13 wrong-value Step 1 is no agent's work"],
   "an id twice": [
     step("id: a\n    prompt: x\n  - id: a\n    prompt: y"),
     "5:9 duplicate-step The id a is that of step 1",

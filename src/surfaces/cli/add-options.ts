@@ -35,6 +35,7 @@ export const ADD_OPTIONS: readonly Option[] = [
     text: "shell command that must succeed before it is completed",
     repeatable: true,
   },
+  { name: "review", value: "role", text: "a role that reviews the work before it counts", repeatable: true },
   {
     name: "approve",
     value: "when",
@@ -101,6 +102,7 @@ function overlaid(input: Input, base: Record<string, unknown>, prompt: string | 
   const execution = fields({
     command: input.text("command"),
     verify: many(input, "verify"),
+    review: many(input, "review"),
     approve: input.text("approve"),
     plan: input.text("plan"),
     priority: numeric(input.text("priority")),
