@@ -82,9 +82,9 @@ const PHASE_OF_ROLE: Record<string, Phase> = { "planning-agent": "PLAN", "review
 
 /** The phase of the work that a task is; implementing, unless its role says otherwise, or the work is being judged. */
 export function phaseOfTask(task: Task): Phase {
-  const { last_attempt: last, reviews, approve, reason } = task.execution;
+  const { last_attempt: last, reviews, approve, plan, reason } = task.execution;
   const isDone = last?.outcome === "success" && reviews?.attempt === last.attempt;
-  if (isDone || (approve === "after" && reason === "awaiting-approval")) return "REVIEW";
+  if (isDone || (approve === "after" && plan !== "required" && reason === "awaiting-approval")) return "REVIEW";
   return (Object.hasOwn(PHASE_OF_ROLE, task.agent) ? PHASE_OF_ROLE[task.agent] : undefined) ?? "IMPLEMENT";
 }
 

@@ -88,6 +88,7 @@ const OTHERS: Record<string, string> = {
   review: "name: r\nvars: { file: { required: true }, depth: 1 }\nsteps: [{ run: 'cat {file}' }]\n",
   ping: "name: ping\nsteps: [{ workflow: pong }]\n",
   pong: "name: pong\nsteps: [{ workflow: ping }]\n",
+  planned: "name: p\nsteps: [{ plan: x }]\n",
   broken: "name: b\nsteps:\n  - promt: x\n",
   d1: "name: d\nsteps: [{ workflow: d2 }]\n",
   d2: "name: d\nsteps: [{ workflow: d3 }]\n",
@@ -326,6 +327,14 @@ const BROKEN: Record<string, [yaml: string, ...told: string[]]> = {
   "a workflow that is given an unknown name": [
     "name: x\nvars: {}\nsteps:\n  - workflow: review\n    vars: { file: 'a {fil}' }\n",
     "5:22 unknown-name There is no {fil}.",
+  ],
+  "a plan for each item": [
+    step("plan: x\n    for_each: [a]"),
+    "4:15 wrong-value A step that plans is done once. Remove it",
+  ],
+  "a plan in a workflow that another runs": [
+    step("workflow: planned"),
+    "3:15 wrong-value The workflow planned has a step that plans, which only a workflow that is run by itself can. Move",
   ],
   "workflows that run each other": [
     step("workflow: ping"),

@@ -183,7 +183,7 @@ async function question(written: string, { workspace, paint }: Context & { works
 /** What a step's question says, with its values. */
 function askedIn(prompt: string): string | undefined {
   try {
-    return /^## What is asked\n\n([\s\S]*?)\n\n## /m.exec(readFileSync(prompt, "utf8"))?.[1];
+    return /^## What is asked\n\n([\s\S]*?)\n\n## (?!What it names\n)/m.exec(readFileSync(prompt, "utf8"))?.[1];
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@ import { varsOf } from "../../workflow/vars.ts";
 import { stepsOf } from "../../workflow/steps.ts";
 import { done, refused, type Command, type Subcommand } from "./command.ts";
 import { createFile } from "./edit.ts";
+import { exampleNames, exampleText } from "./workflow-examples.ts";
 import { readRegular } from "../../store/scan.ts";
 import { readWorkflow, workflowNames } from "../../store/workflow-file.ts";
 import { roleNames } from "./role-names.ts";
@@ -125,10 +126,17 @@ const make: Subcommand = {
   name: "new",
   where: "workspace",
   summary: "make a workflow to begin with",
-  arguments: [{ name: "name", text: "letters, digits, - and _" }],
-  example: "cox workflows new nightly",
+  description: "A small one, or a copy of one of the examples that come along.",
+  arguments: [
+    { name: "name", text: "letters, digits, - and _; with --from the example's where none is given", optional: true },
+  ],
+  options: [{ name: "from", value: "example", text: `one of ${exampleNames().join(", ")}` }],
+  example: "cox workflows new --from bug-fix",
   async run(input, { workspace }) {
-    const name = input.text("name") ?? "";
+    const from = input.text("from");
+    const example = from === undefined ? undefined : exampleText(from);
+    if (example && "trouble" in example) return refused(example.trouble);
+    const name = input.text("name") ?? from ?? "";
     if (!/^\w[\w-]{0,99}$/.test(name) || isTaskId(name))
       return refused({
         exit: 2,
@@ -136,7 +144,7 @@ const make: Subcommand = {
         todo: "Take letters, digits, - and _.",
       });
     const path = at.workflow(name);
-    if (!(await createFile(workspace, path, beginning(name))))
+    if (!(await createFile(workspace, path, example?.ok ?? beginning(name))))
       return refused({ exit: 4, what: `.workflow/${path} is there already.`, todo: "Take another name, or edit it." });
     return done(`Made .workflow/${path}. Edit it, then: cox run ${name}`, { name, file: `.workflow/${path}` });
   },
