@@ -4,6 +4,8 @@ import standalone from "ajv/dist/standalone/index.js";
 import type { TSchema } from "typebox";
 import { ConfigSchema } from "../src/config.ts";
 import { PatternsSchema } from "../src/model/pattern-schema.ts";
+import { PlanSchema } from "../src/model/plan-schema.ts";
+import { ReviewSchema } from "../src/model/review-schema.ts";
 import { SessionSchema } from "../src/model/session-schema.ts";
 import { TaskDropSchema, TaskSchema } from "../src/model/task-schema.ts";
 import { WorkflowSchema } from "../src/model/workflow-schema.ts";
@@ -17,6 +19,8 @@ export function editorSchemas(): Record<string, unknown> {
   return {
     "config.schema.json": config,
     "patterns.schema.json": copy(PatternsSchema),
+    "plan.schema.json": copy(PlanSchema),
+    "review.schema.json": copy(ReviewSchema),
     "session.schema.json": copy(SessionSchema),
     "task.schema.json": copy(TaskSchema),
     "task-drop.schema.json": copy(TaskDropSchema),
@@ -44,6 +48,8 @@ export function validators(): string {
     patterns: PatternsSchema,
     config,
     workflow: WorkflowSchema,
+    plan: PlanSchema,
+    review: ReviewSchema,
   };
   const ids: Record<string, string> = {};
   for (const [name, schema] of Object.entries(schemas)) {

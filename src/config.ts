@@ -4,7 +4,10 @@
  * where the schema is needed at run time: this file loads the schema library.
  */
 import Type, { type Static } from "typebox";
+import type { ReviewWish } from "./model/review.ts";
+import { REVIEW_RULES, REVIEW_WISH } from "./model/review-schema.ts";
 import { PERMISSION_MODES } from "./model/role.ts";
+import type { TYPES } from "./model/task-schema.ts";
 import { DURATION_PATTERN } from "./model/time.ts";
 
 const duration = (value: string, description: string) =>
@@ -200,6 +203,32 @@ export const ConfigSchema = Type.Object(
         open: duration("60s", "How long nothing is started; then one attempt decides."),
       },
       { description: "Circuit breaker for each role and model." },
+    ),
+    planning: Type.Object(
+      {
+        max_tasks: Type.Integer({ minimum: 1, maximum: 1000, default: 30, description: "Most tasks of one plan." }),
+        max_depth: integer(10, 1, "Most tasks of a plan that wait for each other in a row."),
+        max_usd: usd("Most that a plan may expect to cost in all, by its own estimates."),
+      },
+      { description: "What an agent may plan. A plan beyond that goes back to the agent." },
+    ),
+    review: Type.Object(
+      {
+        by: Type.Array(Type.String({ minLength: 1 }), {
+          default: [],
+          description:
+            "Roles that review the work of every agent's task once its gates have passed, unless the task says otherwise (execution.review).",
+        }),
+        types: Type.Unsafe<Partial<Record<(typeof TYPES)[number], ReviewWish>>>({
+          type: "object",
+          additionalProperties: REVIEW_WISH,
+          default: {},
+          description: "The same for tasks of a type, such as {feature: review-agent, docs: []}.",
+        }),
+        rule: oneOf(REVIEW_RULES, "all", "Who has to accept: all reviewers, or more than half of them."),
+        max_rounds: integer(2, 0, "How often findings go back to the agent before a person decides."),
+      },
+      { description: "Reviews by agents." },
     ),
     budget: Type.Object(
       {

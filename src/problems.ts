@@ -43,6 +43,7 @@ export const PROBLEMS = {
   "bad-condition": "A condition that cannot be true or false.",
   "missing-variable": "A variable of a workflow that was given no value.",
   "unknown-workflow": "A workflow that does not exist.",
+  "bad-plan": "A plan that cannot become tasks.",
   "no-command": "A command task without a command.",
 } as const;
 

@@ -1,6 +1,8 @@
 /** What an agent is told: the whole of it is `prompts/<attempt>.md`, exactly as sent. SPEC section 6. */
+import { howToAnswer } from "./question.ts";
 import { attemptName } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
+import { planSection, type PlanAsked } from "./plan-prompt.ts";
 import type { Role } from "../model/role.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { Task } from "../model/task.ts";
@@ -16,6 +18,8 @@ export interface PromptParts {
   lastWords?: string;
   /** The agent remembers the last attempt: its conversation is continued. */
   continues?: boolean;
+  /** How its answer is to be, where it is a plan or may be one. */
+  asked?: PlanAsked;
   /** The text of `execution.prompt_file`, if the task has one. */
   text?: string;
   /** What that text names of other tasks' results. */
@@ -31,6 +35,7 @@ export function composePrompt(parts: PromptParts): string {
   const sections = [`# Task ${task.id}: ${oneLine(task.title)}`];
   if (role.prompt.trim()) sections.push(`## Your role: ${role.name}\n\n${role.prompt.trim()}`);
   if (parts.text?.trim()) sections.push(`## What is asked\n\n${parts.text.trim()}`);
+  if (parts.asked) sections.push(planSection(parts.asked));
   if (parts.values?.length) sections.push(`## What it names\n\n${parts.values.map(named).join("\n\n")}`);
   sections.push(`## The task as it stands\n\n${fenced("json", JSON.stringify(forAgent(task), null, 2))}`);
   const workflow = { workflow: { session: session.session_id, phase: session.current_phase } };
@@ -39,11 +44,12 @@ export function composePrompt(parts: PromptParts): string {
     sections.push(`## Results of the tasks this one depends on\n\n${parts.results.map(quoted).join("\n\n")}`);
   const failure = lastFailure(parts);
   if (failure) sections.push(failure);
+  if (role.runner === "human") sections.push(howToAnswer(task, parts.attempt, session.session_id));
   return `${sections.join("\n\n")}\n`;
 }
 
 /** The task without what is only bookkeeping. */
-function forAgent(task: Task): unknown {
+export function forAgent(task: Task): unknown {
   const {
     source: _source,
     failures: _failures,
@@ -52,6 +58,8 @@ function forAgent(task: Task): unknown {
     last_attempt: _last,
     spent: _spent,
     over_budget: _over,
+    reviews: _reviews,
+    due_at: _due,
     ...execution
   } = task.execution;
   const { $schema: _schema, ...rest } = task;
@@ -87,12 +95,12 @@ function named({
 }
 
 /** Of a long text the rest is in its file. */
-function beginning(text: string, file: string): string {
+export function beginning(text: string, file: string): string {
   if (text.length <= MOST_OF_A_RESULT) return quote(text);
   return `${quote(text.slice(0, MOST_OF_A_RESULT))}\n\nThis is the beginning; all of it is in \`${file}\`.`;
 }
 
-function quote(text: string): string {
+export function quote(text: string): string {
   return plain(text)
     .split("\n")
     .map((line) => `> ${line}`.trimEnd())
@@ -100,12 +108,12 @@ function quote(text: string): string {
 }
 
 /** A fence longer than any in the text, so that the text cannot end it. */
-function fenced(language: string, text: string): string {
+export function fenced(language: string, text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`{3,}/g)].map((match) => match[0].length));
   const fence = "`".repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;
 }
 
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return plain(text).replace(/\s+/g, " ").trim();
 }

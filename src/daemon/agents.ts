@@ -16,15 +16,20 @@ import type { Event } from "../machine/event.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, taskKey, type RunId, type TaskKey } from "../model/ids.ts";
+import type { Review } from "../model/review.ts";
 import type { RunnerKind } from "../model/role.ts";
 import { formatDuration, parseDuration } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
+import { broken, failed } from "./ends.ts";
 import { failpoint } from "./failpoint.ts";
 import { insist } from "./insist.ts";
-import { ageOf, describe, laterResponse, newsOf, requestFor, responseOf, type Live } from "./live.ts";
+import { ageOf, describe, laterResponse, nameOf, newsOf, requestFor, responseOf, type Live } from "./live.ts";
+import { withPlan } from "./planning.ts";
+import { asStarted } from "./reviewing.ts";
 import { noteStop, stopReason } from "./stop-file.ts";
 import { keepTranscript } from "./transcripts.ts";
+import { reviewed, watchReview } from "./review-watch.ts";
 import { look, watchSilence } from "./vigil.ts";
 import { Tidying } from "./tidying.ts";
 import { Workshop } from "./workshop.ts";
@@ -84,6 +89,7 @@ export class Agents {
     if (!live) return this.gone(run);
     try {
       if (run.isolation === "worktree" && !(await this.enter(live))) return;
+      if (run.review) await watchReview(this.workspace, this.workshop, live);
       if (run.merging) return await this.merge(live);
       const request = await requestFor(this.workspace, live);
       const started = await this.launch(live, request);
@@ -289,8 +295,7 @@ export class Agents {
     if (!task || !role || role.runner === "human") return undefined;
     const live: Live = {
       run,
-      task,
-      role,
+      ...asStarted(run, task, role),
       runner: RUNNERS[role.runner],
       runDir: this.folderOf(run.runId),
       progress: { turns: 0, costUsd: null },
@@ -351,13 +356,21 @@ export class Agents {
     this.release(live, output);
     const end = live.runner.read({ task: live.task, role: live.role }, output);
     failpoint("read");
-    const name = attemptName(live.run.id, live.run.attempt);
+    const name = nameOf(live.run);
     await keepTranscript(this.workspace.folder, { ...live, name, output }).catch((error: Error) =>
       this.workspace.log.say("warn", `the conversation of ${name} could not be kept: ${error.message}`),
     );
     failpoint("after-transcript");
-    this.finish(live, live.lost ? failed(end, live.lost) : await this.workshop.deliver(live, end));
+    const told = live.run.review ? await reviewed(this.workspace, this.workshop, live, end) : undefined;
+    if (told) this.finish(live, told.end, undefined, told.review);
+    else this.finish(live, live.lost ? failed(end, live.lost) : await this.deliver(live, end));
     failpoint("after-response");
+  }
+
+  /** What is to be split was not done: what its agent has changed all the same stays where it is. */
+  private async deliver(live: Live, end: AttemptEnd): Promise<AttemptEnd> {
+    const planned = await withPlan(this.workspace, live.run.session, live.task, end);
+    return planned.proposes ? planned.end : this.workshop.deliver(live, planned.end);
   }
 
   /** A wrapper serves again where its group is looked at once more, and it has shown that it can. */
@@ -378,7 +391,7 @@ export class Agents {
     if (processes > 0) this.workspace.log.say("warn", `ended ${processes} processes that run ${runId} left behind`);
   }
 
-  private finish(live: Live, end: AttemptEnd, response?: ResponseFile): void {
+  private finish(live: Live, end: AttemptEnd, response?: ResponseFile, review?: Review): void {
     const { run } = live;
     for (const timer of live.timers) clearInterval(timer);
     this.live.delete(taskKey(run.session, run.id));
@@ -388,10 +401,18 @@ export class Agents {
     const told = run.merging ? response : responseOf(run, end, durationMs);
     if (told) this.responses.set(runId, told);
     const stopped = live.stopping;
-    const about = { type: "ended" as const, session, id, attempt, runId, ...(run.merging ? { merging: true } : {}) };
+    const about = {
+      type: "ended" as const,
+      session,
+      id,
+      attempt,
+      runId,
+      ...(run.merging ? { merging: true } : {}),
+      ...(run.review ? { role: run.role } : {}),
+    };
     const event: Event = stopped
       ? { ...about, end: { kind: "stopped", why: stopped, facts: end, durationMs } }
-      : { ...about, end: { kind: "finished", end, durationMs, ...this.told(end) } };
+      : { ...about, end: { kind: "finished", end, durationMs, ...this.told(end), ...(review ? { review } : {}) } };
     this.report(event);
     const cost = end.cost_usd === null ? "" : ` · $${end.cost_usd.toFixed(4)}`;
     const how = stopped
@@ -422,13 +443,4 @@ export class Agents {
   private grace(): number {
     return parseDuration(this.workspace.config.agent.stop_grace) ?? 0;
   }
-}
-
-function broken({ message }: Error): AttemptEnd {
-  return { ...NO_FACTS, outcome: "failure", result: "", error: { class: "unknown", message } };
-}
-
-function failed(end: AttemptEnd, error: Failure): AttemptEnd {
-  const { outcome: _outcome, result, ...facts } = end;
-  return end.outcome === "failure" ? end : { ...facts, outcome: "failure", result, error };
 }

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { Drop } from "../machine/intake.ts";
 import { isTaskId } from "../model/ids.ts";
 import { plain } from "../model/plain.ts";
-import type { Vars } from "../model/workflow.ts";
+import { TRIGGER_KINDS } from "../model/trigger-kinds.ts";
+import type { Cause, Vars } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
 import { checkTaskDrop } from "../store/check.ts";
 import { locate, parseJson } from "../store/json-file.ts";
@@ -13,7 +14,7 @@ import { isTextDrop, isWorkflowDrop, WORKSPACE } from "../store/paths.ts";
 export type ReadDrop = { ok: Drop; text?: string } | { run: RunRequest } | { problems: Problem[]; unfinished: boolean };
 
 /** A run of a workflow that is asked for: by its name in `workflows/`, or with its text. `isFile`: the text is the file's own. */
-export type RunRequest = { vars: Vars } & ({ workflow: string } | { text: string; isFile: boolean });
+export type RunRequest = { vars: Vars; cause?: Cause } & ({ workflow: string } | { text: string; isFile: boolean });
 
 const MOST_OF_A_TITLE = 200;
 
@@ -59,7 +60,7 @@ function isRunRequest(value: Record<string, unknown>): boolean {
 }
 
 function runRequest(value: Record<string, unknown>): { run: RunRequest } | { problems: Problem[] } {
-  const { workflow, text, vars = {} } = value;
+  const { workflow, text, vars = {}, cause } = value;
   const problems: Problem[] = [];
   if (text === undefined && (typeof workflow !== "string" || !/^\w[\w-]{0,99}$/.test(workflow)))
     problems.push(
@@ -74,7 +75,11 @@ function runRequest(value: Record<string, unknown>): { run: RunRequest } | { pro
     problems.push(
       problem("wrong-value", "vars must be an object.", { pointer: "/vars", hint: 'Such as {"file": "a.csv"}.' }),
     );
-  const keys = Object.keys(value).filter((key) => !["workflow", "text", "vars", "$schema"].includes(key));
+  if (cause !== undefined && !isCause(cause))
+    problems.push(
+      problem("wrong-value", "cause is none of a trigger's.", { pointer: "/cause", hint: "Leave it out." }),
+    );
+  const keys = Object.keys(value).filter((key) => !["workflow", "text", "vars", "cause", "$schema"].includes(key));
   for (const key of keys)
     problems.push(
       problem("unknown-key", `A run of a workflow has no key ${key}.`, {
@@ -84,7 +89,14 @@ function runRequest(value: Record<string, unknown>): { run: RunRequest } | { pro
     );
   if (problems.length > 0) return { problems };
   if (typeof text === "string") return { run: { text, vars: vars as Vars, isFile: false } };
-  return { run: { workflow: String(workflow), vars: vars as Vars } };
+  return { run: { workflow: String(workflow), vars: vars as Vars, ...(isCause(cause) ? { cause } : {}) } };
+}
+
+function isCause(value: unknown): value is Cause {
+  if (typeof value !== "object" || value === null) return false;
+  const { on, key, about, depth } = value as Partial<Cause>;
+  const isText = typeof key === "string" && typeof about === "string";
+  return isText && TRIGGER_KINDS.some((kind) => kind === on) && (depth === undefined || Number.isSafeInteger(depth));
 }
 
 function textOf(content: Buffer): { ok: string } | { problems: Problem[]; unfinished: boolean } {

@@ -9,3 +9,15 @@ export function exitCodeOf({ state, held }: Workspace): number {
   }
   return held.all().length > 0 ? 1 : 0;
 }
+
+/** Whether a task could be started. */
+export function hasReady({ state, obstructed }: Workspace): boolean {
+  return [...state.sessions.values()].some(
+    ({ file, index }) => file.status === "active" && !obstructed.has(file.session_id) && index.ready.length > 0,
+  );
+}
+
+/** Whether no agent is at work but those of sessions that rest. */
+export function onlyResting({ state, obstructed }: Workspace): boolean {
+  return [...state.runs.values()].every(({ session }) => obstructed.has(session));
+}

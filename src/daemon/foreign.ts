@@ -108,6 +108,7 @@ async function sort(foreign: Foreign, workspace: Workspace, both: Both): Promise
       return;
     case "prompt-drop":
     case "response":
+    case "plan":
     case "view":
     case "output":
     case "transcript":
@@ -115,6 +116,7 @@ async function sort(foreign: Foreign, workspace: Workspace, both: Both): Promise
     case "config":
     case "role":
     case "patterns":
+    case "workflow":
       return void foreign.files.push(both);
     default:
       return unreachable(place);

@@ -2,14 +2,16 @@
  * Decides what the machine cannot, since it has no results: whether the conditions of workflows' steps are met, and
  * whether what they handle has failed. Each look compares what there is, so that nothing hangs on an event.
  */
-import { hasFailed, isHeld, releases } from "../machine/state.ts";
+import { hasFailed, isHeld, isWhole, releases } from "../machine/state.ts";
 import type { Event } from "../machine/event.ts";
 import { parentOf, taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import type { Task } from "../model/task.ts";
 import type { Change } from "../model/transition.ts";
-import { checkCondition, isMet, type Names } from "../workflow/condition.ts";
+import { othersInScope } from "../workflow/scope.ts";
 import { stuckAmong } from "../workflow/stuck.ts";
-import { valuesOf } from "./step-values.ts";
+import type { Observation } from "./observation.ts";
+import { conditionOf } from "./step-conditions.ts";
+import { Wholes } from "./wholes.ts";
 import type { Workspace } from "./workspace.ts";
 
 type Decided = Extract<Event, { type: "step-decided" }>;
@@ -25,28 +27,41 @@ export class HeldSteps {
       for (const task of tasks.values()) this.noteTask(session, task);
   }
 
-  /** Whether there is something to look at. */
+  /** Whether there is something to look at: nothing once the daemon is told to end. */
   note(changes: readonly Change[]): boolean {
     for (const change of changes)
-      if ((change.of === "task" || change.of === "task-edit") && change.after)
-        this.noteTask(change.session, change.after);
-    return this.due.size > 0;
+      if (change.of === "task" || change.of === "task-edit") {
+        const { session, id, after } = change;
+        if (after) this.noteTask(session, after);
+        // What was made for a step, and is gone, is not waited for.
+        else this.noteGone(session, parentOf(id));
+      }
+    return this.due.size > 0 && !this.workspace.state.draining;
   }
 
-  async look(): Promise<Decided[]> {
+  /** What is decided is added to what was observed. */
+  async look(observed: Observation): Promise<void> {
     const { state } = this.workspace;
-    const decided: Decided[] = [];
+    const decided = observed.events;
     for (const [key, { session, run }] of state.draining ? [] : [...this.due]) {
       this.due.delete(key);
       const known = state.sessions.get(session);
       const steps = [...(known?.index.children.get(run) ?? [])].flatMap((id) => known?.tasks.get(id) ?? []);
+      const wholes = new Wholes(this.workspace, { session, run, all: steps, observed });
       for (const step of steps) {
         if (step.status !== "pending" || !isHeld(step)) continue;
-        const is = await this.decide(session, step, steps);
-        if (is) decided.push({ type: "step-decided", session, id: step.id, ...is });
+        const { workflow } = step.execution;
+        const isBegun = isWhole(workflow) && workflow?.parts !== undefined;
+        const is = isBegun ? { is: "met" as const } : await this.decide(session, step, steps);
+        if (is?.is === "met" && isWhole(workflow)) await wholes.look(step);
+        else if (is) decided.push({ type: "step-decided", session, id: step.id, ...is });
       }
     }
-    return decided;
+  }
+
+  private noteGone(session: SessionId, run: TaskId | null): void {
+    if (run !== null && this.taskOf(session, run)?.execution.workflow)
+      this.due.set(taskKey(session, run), { session, run });
   }
 
   private noteTask(session: SessionId, { id, execution }: Task): void {
@@ -68,46 +83,19 @@ export class HeldSteps {
         return handled.every(({ status }) => status === "completed") ? { is: "skipped" } : undefined;
     }
     if (workflow?.finally) {
-      const others = steps.filter(({ execution }) => !execution.workflow?.finally);
+      const others = othersInScope(step, steps);
       const stuck = stuckAmong(others);
       if (!others.every((other) => isOver(other) || stuck.has(other.id))) return undefined;
     }
     if (!step.relations.dependencies.every((id) => releases(byId.get(id) ?? this.taskOf(session, id))))
       return undefined;
     if (when === undefined) return { is: "met" };
-    return this.condition(session, step, steps);
+    return conditionOf(this.workspace, { session, step, all: steps, text: when });
   }
 
   private taskOf(session: SessionId, id: TaskId): Task | undefined {
     return this.workspace.state.sessions.get(session)?.tasks.get(id);
   }
-
-  private async condition(
-    session: SessionId,
-    step: Task,
-    steps: readonly Task[],
-  ): Promise<Pick<Decided, "is" | "trouble">> {
-    const when = step.execution.when ?? "";
-    const vars = this.taskOf(session, parentOf(step.id) ?? "")?.execution.workflow?.vars ?? {};
-    const outputs = steps.flatMap(({ execution }) => execution.output ?? []);
-    const names: Names = {
-      vars: Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, typeOf(value)])),
-      outputs,
-    };
-    const checked = checkCondition(when, names);
-    const wrong = (why: string) => ({ is: "wrong" as const, trouble: `In its condition ${when}: ${why}.` });
-    if ("wrong" in checked) return wrong(checked.wrong);
-    const values = await valuesOf(this.workspace, { session, step, steps, outputs: checked.outputs });
-    const met = isMet(when, names, { ...vars, ...values });
-    return "wrong" in met ? wrong(met.wrong) : { is: met.ok ? "met" : "skipped" };
-  }
 }
 
 const isOver = (task: Task) => task.status === "completed" || hasFailed(task);
-
-function typeOf(value: unknown): Names["vars"][string] {
-  if (typeof value === "boolean") return "boolean";
-  if (typeof value === "number") return "number";
-  if (Array.isArray(value)) return "list";
-  return typeof value === "object" && value !== null ? "object" : "string";
-}

@@ -8,19 +8,23 @@ import type { AttemptRequest, Progress, Runner } from "../agent/runner.ts";
 import { NO_FACTS, type AttemptEnd, type ResponseFile } from "../model/attempt.ts";
 import type { Event } from "../machine/event.ts";
 import { leftFor } from "../machine/budget.ts";
+import { allowedToRun, liveOf, ownTask, spentInRun } from "../machine/runs.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, type SessionId } from "../model/ids.ts";
+import { plans } from "../model/plan.ts";
+import { reviewName } from "../model/review.ts";
 import type { Role } from "../model/role.ts";
 import { NOTHING } from "../model/spent.ts";
-import type { LastAttempt, Task } from "../model/task.ts";
+import { withExecution, type LastAttempt, type Task } from "../model/task.ts";
 import { toMs } from "../model/time.ts";
 import type { Run, StopReason } from "../model/transition.ts";
 import { at } from "../store/paths.ts";
-import { fillCommand } from "../workflow/fill.ts";
+import { answerSchema } from "../store/plan-file.ts";
+import { fillCommand, isPythonFile, pythonCommand } from "../workflow/fill.ts";
 import type { Place } from "../worktree/place.ts";
 import { dayOf } from "./capacity.ts";
 import { refusedPrompt } from "./prompts.ts";
-import { valuesFor } from "./step-values.ts";
+import { allValuesFor, valuesFor } from "./step-values.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface Live {
@@ -55,7 +59,7 @@ export interface Live {
 export async function requestFor(workspace: Workspace, live: Live): Promise<AttemptRequest> {
   const { run, task, role, runDir } = live;
   const { config, repository, folder } = workspace;
-  const promptFile = join(folder, at.prompt(run.session, attemptName(run.id, run.attempt)));
+  const promptFile = join(folder, at.prompt(run.session, nameOf(run)));
   const budget = budgetOf(workspace, run.session, task);
   const isRead = role.runner !== "command" || Boolean(task.execution.prompt_file);
   const prompt = isRead ? await readFile(promptFile, "utf8") : "";
@@ -67,7 +71,7 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
   }
   return {
     session: run.session,
-    task: "ok" in filled ? filled.ok : task,
+    task: asking("ok" in filled ? filled.ok : task),
     ...(budget === null ? {} : { budgetUsd: budget }),
     ...resumed(task.execution.last_attempt),
     attempt: run.attempt,
@@ -92,15 +96,52 @@ export async function requestFor(workspace: Workspace, live: Live): Promise<Atte
   };
 }
 
+/** Where the answer is a plan or may be one, it is asked for by schema. */
+function asking(task: Task): Task {
+  const plan = plans(task);
+  return plan ? withExecution(task, { response_schema: answerSchema(plan) }) : task;
+}
+
+/** What the files of a run are called. */
+export function nameOf({ id, attempt, review }: Run): string {
+  const name = attemptName(id, attempt);
+  return review ? reviewName(name, review) : name;
+}
+
 /** The task with the values in its command that its names stand for, where it is a workflow's step. */
-async function commandOf(workspace: Workspace, { run, task, role }: Live): Promise<{ ok: Task } | { error: Failure }> {
+async function commandOf(
+  workspace: Workspace,
+  { run, task, role, runDir }: Live,
+): Promise<{ ok: Task } | { error: Failure }> {
   const { command, workflow } = task.execution;
   if (!workflow || command === undefined || role.runner !== "command") return { ok: task };
+  if (workflow.python) return pythonOf(workspace, { run, task, runDir }, command);
   const what = { session: run.session, task, text: command, kind: "run" as const, base: workspace.folder };
   const filled = fillCommand(command, await valuesFor(workspace, what));
   if ("ok" in filled) return { ok: { ...task, execution: { ...task.execution, command: filled.ok } } };
   const hint = "Correct execution.command, then `cox retry`.";
   return { error: { class: "invalid", message: `In the command of ${task.id} ${filled.missing}.`, hint } };
+}
+
+/** Python reads its values from a file: whatever they hold, they are no part of the program. */
+async function pythonOf(
+  workspace: Workspace,
+  { run, task, runDir }: Pick<Live, "run" | "task" | "runDir">,
+  text: string,
+): Promise<{ ok: Task } | { error: Failure }> {
+  const what = { session: run.session, task, base: workspace.folder };
+  const named = await valuesFor(workspace, { ...what, text, kind: "python" });
+  const [missing] = [...named].flatMap(([name, value]) =>
+    typeof value === "string" ? `values["${name}"]: ${value}` : [],
+  );
+  if (missing !== undefined) {
+    const hint = "Correct execution.command, then `cox retry`.";
+    return { error: { class: "invalid", message: `In the Python of ${task.id} ${missing}.`, hint } };
+  }
+  const [values, script] = [join(runDir, "values.json"), join(runDir, "step.py")];
+  await writeFileAtomic(values, JSON.stringify(await allValuesFor(workspace, what)), { fsync: false, mode: 0o600 });
+  if (!isPythonFile(text)) await writeFileAtomic(script, text, { fsync: false, mode: 0o600 });
+  return { ok: { ...task, execution: { ...task.execution, command: pythonCommand(text, { values, script }) } } };
 }
 
 /** A task has one agent at a time, and the one before is gone with all it started: nobody else is in that conversation. */
@@ -113,7 +154,12 @@ function budgetOf({ state, policy }: Workspace, session: SessionId, task: Task):
   const file = state.sessions.get(session)?.file;
   const spent = { usd: file?.cost_usd ?? 0, tokens: file?.tokens ?? 0, budget_usd: file?.budget_usd ?? null };
   const day = state.spent.day === dayOf(Date.now()).name ? state.spent : NOTHING;
-  return leftFor(task, { session: spent, day }, policy);
+  const tasks = state.sessions.get(session)?.tasks;
+  const own = ownTask(task, (id) => tasks?.get(id));
+  const steps = (own?.relations.subtasks ?? []).flatMap((id) => tasks?.get(id) ?? []);
+  const live = own ? liveOf([...state.runs.values()], session, own.id) : [];
+  const run = own ? { run: { spent: spentInRun(steps, live), allowed: allowedToRun(own, task) } } : {};
+  return leftFor(task, { session: spent, day, ...run }, policy);
 }
 
 /** What can be seen of it, if that is other than was told last. */
@@ -161,6 +207,7 @@ export function responseOf(run: Run, end: AttemptEnd, durationMs: number): Respo
     permission_denials,
     ...(end.work ? { work: end.work } : {}),
     ...(end.gates ? { gates: end.gates } : {}),
+    ...(run.review ? { role: run.role } : {}),
   };
 }
 

@@ -17,13 +17,13 @@ import { Agents } from "./agents.ts";
 import { Alarm } from "./alarm.ts";
 import { Capacity } from "./capacity.ts";
 import { subjectOf } from "../ledger/entries.ts";
-import { exitCodeOf } from "./exit-code.ts";
+import { exitCodeOf, hasReady, onlyResting } from "./exit-code.ts";
 import { failpoint } from "./failpoint.ts";
 import { HeldSteps } from "./held-steps.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { insist } from "./insist.ts";
 import { lentTo } from "./lent.ts";
-import { giveBackMemory } from "./memory.ts";
+import { rest } from "./rest.ts";
 import { Notices } from "./notices.ts";
 import { Merging } from "./merging.ts";
 import { merged, type Observation } from "./observation.ts";
@@ -33,9 +33,12 @@ import { setAside } from "./observed-session-files.ts";
 import { Pages } from "./pages.ts";
 import { lossOf, lossOfTasks } from "./loss.ts";
 import { Recording, RETRY_RECORD_MS, SOON_MS } from "./recording.ts";
+import { withPlans } from "./planning.ts";
 import { reloadAsked } from "./settings.ts";
 import { isCutOff, noteWhole } from "./take-in.ts";
 import { steady } from "./steady.ts";
+import { addOutputs } from "./run-outputs.ts";
+import { Triggers } from "./triggers.ts";
 import { undecided } from "./unfinished.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -60,6 +63,7 @@ export class Loop {
   private readonly capacity = new Capacity();
   private readonly housekeeping: Housekeeping;
   private readonly heldSteps: HeldSteps;
+  private readonly triggers: Triggers;
   private readonly events: Event[] = [];
   /** What was seen, and not recorded since its files changed faster than they could be read. */
   private unrecorded: Observation | undefined;
@@ -88,6 +92,7 @@ export class Loop {
     this.pages = new Pages(workspace);
     this.housekeeping = new Housekeeping(workspace);
     this.heldSteps = new HeldSteps(workspace);
+    this.triggers = new Triggers(workspace);
     this.recording = new Recording(workspace, {
       isLost: () => this.noticesLoss(),
       isToldToStop: () => this.toldToStop() || workspace.state.draining,
@@ -226,7 +231,10 @@ export class Loop {
     if (this.observer.unasked.size > 0 && this.noticesLoss()) return;
     observed = await this.insist(() => joined(earlier, observed, workspace));
     failpoint("observed");
-    observed.events.push(...this.events.splice(0), ...(await this.heldSteps.look()));
+    observed.events.push(...this.events.splice(0));
+    await this.heldSteps.look(observed);
+    const reading = await this.insist(() => this.triggers.look(observed, { found, now }));
+    if (reading) this.later(reading.work);
     // The first look brings news of its own.
     const cleans = !starting && !workspace.state.draining && this.housekeeping.isDue(now);
     if (cleans) observed.events.push(...(await this.insist(() => this.housekeeping.look(now))));
@@ -239,8 +247,10 @@ export class Loop {
       this.resting = parts.later;
       observed = parts.now;
       const { events } = observed;
+      await withPlans(workspace, events, { responses: this.agents.responses, answers: observed.answers });
       const decision = decide(workspace.state, events, { ...workspace.policy, concurrency, resting: obstructed }, lent);
       const ended = this.agents.responses;
+      await addOutputs(workspace, { changes: decision.changes, responses: ended, answers: observed.answers });
       const also = [...observed.reload.views, ...this.dueSessions()];
       const pages = await this.insist(() =>
         this.pages.after(decision, { at: lent.now, responses: ended, also, all: this.isQuiet() }),
@@ -280,6 +290,7 @@ export class Loop {
       failpoint("recorded");
       this.lookAgain(observed);
       await this.act(decision);
+      for (const path of await this.triggers.ask()) this.hint(path);
       failpoint("acted");
       this.trailing = this.trailing.then(() => afterwards(workspace, this.agents, { events, pages }));
       break;
@@ -303,13 +314,15 @@ export class Loop {
   private async act(decision: Decision): Promise<void> {
     const { workspace } = this;
     for (const change of decision.changes) {
-      if (isTransition(change)) workspace.log.say(change.of === "workspace" ? "warn" : "info", subjectOf(change));
+      const isTrouble = change.of === "workspace" && !change.calm;
+      if (isTransition(change)) workspace.log.say(isTrouble ? "warn" : "info", subjectOf(change));
     }
     apply(workspace.state, decision.changes);
-    this.agents.tidying.deleted(decision.changes);
+    this.agents.tidying.over(decision.changes);
     this.notices.tell(decision, workspace.state, workspace.config, Date.now());
     failpoint("applied");
-    if (this.heldSteps.note(decision.changes)) this.tell({ type: "tick" });
+    const isNews = [this.heldSteps, this.triggers].map((part) => part.note(decision.changes)).some(Boolean);
+    if (isNews) this.tell({ type: "tick" });
     this.wakeAt = Number.POSITIVE_INFINITY;
     for (const effect of decision.effects) await this.perform(effect);
     if (decision.changes.length > 0) {
@@ -367,7 +380,7 @@ export class Loop {
     if (next !== undefined) this.alarm.in(next - now);
     if (this.observer.restless) this.alarm.in(SOON_MS);
     for (const { at: due } of this.pages.behind) this.alarm.in(due - performance.now());
-    this.alarm.at(this.wakeAt);
+    this.triggers.setAlarm(this.alarm, this.wakeAt);
     if (!this.tidied) this.alarm.in(QUIET_MS);
     const { due } = this.workspace.kept;
     if (due !== undefined) this.alarm.in(due - now);
@@ -414,29 +427,22 @@ export class Loop {
   }
 
   private isOver(): boolean {
-    const { state, obstructed } = this.workspace;
+    const { state } = this.workspace;
     const settled = this.events.length === 0 && !this.unrecorded && this.starting.size === 0;
-    const resting = [...state.runs.values()].every(({ session }) => obstructed.has(session));
-    const idle = settled && resting && this.agents.count === 0;
+    const idle = settled && onlyResting(this.workspace) && this.agents.count === 0;
     if (state.draining) return this.leaving ? settled : idle;
     if (!this.options.once || !idle || this.hints.size > 0) return false;
-    if (this.observer.restless || this.workspace.held.all().some((held) => !held.reported)) return false;
-    for (const session of state.sessions.values()) {
-      if (session.file.status !== "active" || obstructed.has(session.file.session_id)) continue;
-      if (session.index.ready.length > 0) return false;
-    }
-    return true;
+    if (this.observer.restless || this.triggers.restless || this.workspace.held.all().some((held) => !held.reported))
+      return false;
+    return !hasReady(this.workspace);
   }
 
   private async sleep(): Promise<void> {
     await this.alarm.sleep();
     if (!this.tidied && this.isQuiet() && this.events.length === 0) {
       this.tidied = true;
-      void this.workspace.ledger
-        .tidy()
-        .catch((error: Error) => this.workspace.log.say("debug", `housekeeping: ${error.message}`));
+      rest(this.workspace);
       this.agents.rest();
-      giveBackMemory();
     }
   }
 }

@@ -18,7 +18,7 @@ export function metricsOf(events: readonly Event[], state: State, now: Instant):
         task,
         attempt,
         run_id,
-        role: known?.agent ?? "unknown",
+        role: event.role ?? known?.agent ?? "unknown",
         type: known?.type ?? null,
         model: facts.model,
         outcome: end.kind === "stopped" ? "stopped" : end.end.outcome,

@@ -123,7 +123,8 @@ async function mergeFiles(
     if (ours === theirs || theirs === base || absent.has(path.split("/")[0] ?? "")) continue;
     const { kind } = placeOf(path);
     // What decides how agents run is each machine's own, and never comes along with tasks.
-    if (kind === "config" || kind === "role") facts.kept.push(path);
+    if (kind === "config" || kind === "role" || (kind === "workflow" && (await hasTriggers(foreign, theirs))))
+      facts.kept.push(path);
     else if (ours === base) files.set(path, theirs === null ? null : await foreign.read(theirs));
     else if (theirs !== null && ours === null) files.set(path, await foreign.read(theirs));
     else if (theirs !== null && !isRebuilt(path)) {
@@ -133,6 +134,12 @@ async function mergeFiles(
     }
   }
   return files;
+}
+
+/** Runs that nobody asked for here would begin on two machines at once. */
+async function hasTriggers(foreign: Foreign, theirs: string | null): Promise<boolean> {
+  const text = theirs === null ? "" : ((await foreign.read(theirs))?.toString("utf8") ?? "");
+  return /(?:^|[{,\s])["']?on["']?\s*:/.test(text);
 }
 
 /** What is written anew from the rest. */

@@ -19,6 +19,7 @@ import { taskOfPrompt } from "./observed-prompts.ts";
 import { foundSessionFile } from "./observed-session-files.ts";
 import { foundTrustChanged } from "./observed-trust.ts";
 import { foundPart } from "./obstructed.ts";
+import { foundPlan } from "./planning.ts";
 import { steady } from "./steady.ts";
 import { Trust } from "./trust.ts";
 import { Turn } from "./turn.ts";
@@ -131,7 +132,7 @@ export class Observer {
       return;
     }
     if (found.is === "file") return this.file(found, look);
-    if (kind === "report" || kind === "other" || kind === "view") return;
+    if (kind === "report" || kind === "other" || kind === "workflow" || kind === "view") return;
     this.workspace.held.hold(found.path, unopened(found), look.now);
   }
 
@@ -141,6 +142,9 @@ export class Observer {
     const { held, scanner, state } = this.workspace;
     const { seen, now } = look;
     switch (place.kind) {
+      case "workflow":
+        seen.files.push({ path, content });
+        return;
       case "config":
         seen.reload.config = true;
         seen.files.push({ path, content });
@@ -178,6 +182,8 @@ export class Observer {
       }
       case "response":
         return this.answers.found(found, now);
+      case "plan":
+        return foundPlan(this.workspace, { session: place.session, id: place.id, found }, look);
       case "session-part":
       case "report":
       case "marker":
@@ -218,7 +224,9 @@ const HELD = new Set<ReturnType<typeof placeOf>["kind"]>([
   "inbox",
   "prompt-drop",
   "response",
+  "plan",
   "session-file",
   "session-part",
   "patterns",
+  "workflow",
 ]);

@@ -81,7 +81,7 @@ export async function foundGone(workspace: Workspace, path: string, seen: Observ
   if (path === at.config) seen.reload.config = true;
   if (path.startsWith("agents/")) seen.reload.roles = true;
   if (path === at.patterns) patternsGone(workspace, seen);
-  if (path === at.config || path.startsWith("agents/")) seen.files.push({ path, content: null });
+  if (path === at.config || /^(?:agents|workflows)\//.test(path)) seen.files.push({ path, content: null });
   const known = state.sessions.get(session);
   if (!known) return;
   if (!isFolder(workspace, session)) return sessionGone(workspace, session, seen);

@@ -1,7 +1,8 @@
 /** Responses that people write: read once somebody waits for them, and once they are finished. SPEC sections 5 and 6. */
 import { attemptName, type SessionId, type TaskId } from "../model/ids.ts";
-import { readAnswer } from "./answers.ts";
+import { askedOf, readAnswer } from "./answers.ts";
 import { TEXT_SETTLE_MS, type FoundFile, type Look } from "./observation.ts";
+import { planProblemsIn } from "./planning.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
 export class ObservedAnswers {
@@ -43,9 +44,16 @@ export class ObservedAnswers {
         continue;
       }
       this.waiting.delete(path);
-      const answer = readAnswer({ content: found.content, format, task: id, attempt });
+      const task = this.workspace.state.sessions.get(session)?.tasks.get(id);
+      if (!task) continue;
+      const answer = readAnswer({ content: found.content, format, task, attempt });
       if ("problems" in answer) {
         held.hold(path, { hash: found.hash, problems: answer.problems, unfinished: answer.unfinished }, now);
+        continue;
+      }
+      const wrong = planProblemsIn(this.workspace, session, id, answer.ok);
+      if (wrong.length > 0) {
+        held.hold(path, { hash: found.hash, problems: wrong }, now);
         continue;
       }
       void held.release(path);
@@ -58,11 +66,7 @@ export class ObservedAnswers {
 
   /** Whether a person's response is asked for, or will be, since a person is to do the task anyway. */
   private isAwaited(session: SessionId, id: TaskId, attempt: number): boolean {
-    const { state, roles } = this.workspace;
-    const task = state.sessions.get(session)?.tasks.get(id);
-    if (!task) return false;
-    const { reason, last_attempt: last, attempts } = task.execution;
-    if (task.status === "blocked") return reason === "awaiting-person" && last?.attempt === attempt;
-    return task.status === "pending" && roles.get(task.agent)?.runner === "human" && attempt === attempts + 1;
+    const task = this.workspace.state.sessions.get(session)?.tasks.get(id);
+    return task !== undefined && askedOf(this.workspace, task) === attempt;
   }
 }

@@ -7,6 +7,7 @@ import { problem, type Problem } from "../problems.ts";
 import { checkTaskDrop } from "../store/check.ts";
 import { escaping, promptFileIs } from "../store/escaping.ts";
 import { locate, parseJson, type Json, type ParsedJson } from "../store/json-file.ts";
+import { answerIn } from "./answers.ts";
 import type { FoundFile, Look } from "./observation.ts";
 import { isTrusted, type Workspace } from "./workspace.ts";
 
@@ -59,9 +60,11 @@ export class ObservedEdits {
       this.waiting.set(path, edit);
       return workspace.held.hold(path, { hash, problems: locate(read.text, problems) }, now);
     }
+    const answered = answerIn(workspace, { session, task, current }, { seen, text: read.text });
+    if ("problems" in answered) return workspace.held.hold(path, { hash, problems: answered.problems }, now);
     await workspace.held.release(path);
     const by = fields.length === 0 && starting ? "daemon" : "person";
-    seen.events.push({ type: "task-edited", session, task, fields, by });
+    seen.events.push({ type: "task-edited", session, task: answered.task, fields, by }, ...answered.events);
     if (!isTrusted(workspace, path, hash)) seen.events.push({ type: "trust-changed", session, id, trusted: false });
   }
 }
@@ -90,22 +93,45 @@ function rulesBroken(workspace: Workspace, session: SessionId, task: Task): Prob
   return [...problems, ...outside];
 }
 
+/** What an attempt's history is made of. */
+const UNRECORDED = [
+  "attempts",
+  "last_attempt",
+  "failures",
+  "failed_with",
+  "reason",
+  "next_attempt_at",
+  "due_at",
+  "reviews",
+] as const;
+
 /**
  * At start, an attempt's history that differs from the record was written by a daemon that did not come to record it,
  * and so never acted on it: the record counts, and it will be decided again. What a person changed stays.
  */
 function withoutUnrecorded(saved: Json, recorded: Task): Json {
-  const execution = saved["execution"] as Partial<Task["execution"]> | undefined;
-  if (!execution) return saved;
+  const written = saved["execution"] as Partial<Task["execution"]> | undefined;
+  if (!written) return saved;
+  const execution = withoutParts(written, recorded.execution);
   const same =
     execution.attempts === recorded.execution.attempts &&
     JSON.stringify(execution.last_attempt) === JSON.stringify(recorded.execution.last_attempt);
-  if (same) return saved;
-  const { attempts, last_attempt, failures, failed_with, reason, next_attempt_at } = recorded.execution;
-  const restored: Json = { ...execution, attempts, last_attempt, failures, failed_with, reason, next_attempt_at };
-  for (const key of ["failures", "failed_with", "reason", "next_attempt_at"])
+  if (same) return execution === written ? saved : { ...saved, execution };
+  const restored: Json = { ...execution };
+  for (const key of UNRECORDED) {
+    restored[key] = recorded.execution[key];
     if (restored[key] === undefined) delete restored[key];
+  }
   return { ...saved, status: recorded.status, execution: restored };
+}
+
+/** More tasks than are on record for a workflow's step were not made. */
+function withoutParts(
+  written: Partial<Task["execution"]>,
+  { workflow }: Task["execution"],
+): Partial<Task["execution"]> {
+  const isMore = (written.workflow?.parts ?? -1) > (workflow?.parts ?? -1);
+  return isMore && workflow ? { ...written, workflow } : written;
 }
 
 /** Where a task came from is a fact: trust goes by it, and no save changes it. */

@@ -1,15 +1,12 @@
 /** Dropped workflows, and files that ask for a run of one: each becomes a run, all its tasks together. */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { takeIn } from "../machine/intake.ts";
-import { closest } from "../model/closest.ts";
 import { taskNumbers, type SessionId, type TaskId } from "../model/ids.ts";
 import type { Task } from "../model/task.ts";
 import { problem, type Problem } from "../problems.ts";
 import { escaping } from "../store/escaping.ts";
 import { at, placeOf } from "../store/paths.ts";
-import { readRegular, sha256 } from "../store/scan.ts";
-import { readWorkflow } from "../store/workflow-file.ts";
+import { sha256 } from "../store/scan.ts";
+import { readWorkflow, workflowsIn } from "../store/workflow-file.ts";
 import { compile } from "../workflow/compile.ts";
 import { varsFor } from "../workflow/vars.ts";
 import type { RunRequest } from "./drops.ts";
@@ -84,12 +81,21 @@ export class ObservedWorkflows {
     if (!isTrusted(this.workspace, path, hash)) return { problems: [untrusted(path)] };
     const text = "text" in request ? request.text : this.textOf(request.workflow);
     if (typeof text !== "string") return { problems: [text] };
-    const read = readWorkflow(text, roles.keys());
+    const others = new Map<string, string>();
+    const read = readWorkflow(text, roles.keys(), (name) => {
+      const other = this.textOf(name);
+      if (typeof other === "string") others.set(name, other);
+      return other;
+    });
     if ("problems" in read) return { problems: read.problems.map((found) => inFile(found, request)) };
     const vars = varsFor(read.ok, request.vars);
     if ("problems" in vars) return vars;
     const id = this.freeId(session, path);
-    const { run, tasks, texts } = compile(read.ok, { id, vars: vars.ok });
+    const { run, tasks, texts } = compile(read.ok, {
+      ...{ id, vars: vars.ok },
+      ...("workflow" in request ? { name: request.workflow } : {}),
+      ...(request.cause ? { cause: request.cause } : {}),
+    });
     const drops = tasks.map((drop) => ({
       file: path,
       sha256: hash,
@@ -110,8 +116,10 @@ export class ObservedWorkflows {
     if (problems.length > 0) return { problems };
     highest.set(session, taskNumbers(id)[0]);
     const files = [...texts].map(([name, content]) => ({ path: `${session}/${name}`, content: Buffer.from(content) }));
-    const kept = { path: at.runWorkflow(session, run), content: Buffer.from(text) };
-    return { tasks: result.accepted.map(({ task }) => task), texts: [...files, kept] };
+    const kept = [["", text] as const, ...[...others].map(([name, other]) => [`.${name}`, other] as const)].map(
+      ([name, content]) => ({ path: at.runWorkflow(session, `${run}${name}`), content: Buffer.from(content) }),
+    );
+    return { tasks: result.accepted.map(({ task }) => task), texts: [...files, ...kept] };
   }
 
   /** A number that nothing has had, and that no file names which is not taken in yet. */
@@ -127,26 +135,13 @@ export class ObservedWorkflows {
   }
 
   private textOf(name: string): string | Problem {
-    const { folder } = this.workspace;
-    const path = at.workflow(name);
-    const found = readRegular(join(folder, path));
-    if (found && !isTrusted(this.workspace, path, sha256(found.content))) return untrusted(path);
-    if (found) return found.content.toString("utf8");
-    const near = closest(name, workflowNames(folder));
-    const hint = near ? `Did you mean ${near}?` : `Put it there: .workflow/${path}.`;
-    return problem("unknown-workflow", `There is no workflow ${name}.`, { pointer: "/workflow", hint });
+    const mayRun = (path: string, content: Buffer) =>
+      isTrusted(this.workspace, path, sha256(content)) ? undefined : untrusted(path);
+    return workflowsIn(this.workspace.folder, mayRun)(name);
   }
 }
 
 const isText = (request: RunRequest) => "text" in request && request.isFile;
-
-function workflowNames(folder: string): string[] {
-  try {
-    return readdirSync(join(folder, "workflows")).flatMap((name) => (name.endsWith(".yaml") ? name.slice(0, -5) : []));
-  } catch {
-    return [];
-  }
-}
 
 /** Where it is not the dropped file itself that is wrong, the place belongs into the words. */
 function inFile(found: Problem, request: RunRequest): Problem {

@@ -5,14 +5,18 @@ import { Draft } from "../machine/draft.ts";
 import type { Decision } from "../machine/machine.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import { attemptName, type SessionId } from "../model/ids.ts";
+import { awaitsPlanApproval } from "../model/plan.ts";
 import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import { problemLine } from "../problems.ts";
 import { at } from "../store/paths.ts";
 import { readRegular, sha256 } from "../store/scan.ts";
 import { implPlan } from "../views/impl-plan.ts";
+import type { Proposed } from "../views/proposed.ts";
+import { hasSummary } from "../views/reviews.ts";
 import { summary } from "../views/summary.ts";
 import { todoList } from "../views/todo-list.ts";
+import { planShown } from "./planning.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A session with more tasks than this has its pages written now and then, not at every transition. */
@@ -67,7 +71,7 @@ export class Pages {
         this.late.add(session);
         continue;
       }
-      for (const list of this.lists(draft, session)) {
+      for (const list of this.lists(draft, session, of.responses)) {
         pages.push(list);
         if (!small) await breathe();
       }
@@ -78,7 +82,7 @@ export class Pages {
   }
 
   /** Each takes some tens of milliseconds with ten thousand tasks. */
-  private *lists(draft: Draft, session: SessionId): Generator<Page> {
+  private *lists(draft: Draft, session: SessionId, responses: ReadonlyMap<string, ResponseFile>): Generator<Page> {
     const file = draft.session(session);
     if (!file) return;
     const tasks = [...draft.tasks(session)];
@@ -87,7 +91,24 @@ export class Pages {
       .filter(({ path, reported }) => reported && (path.startsWith(`${session}/`) || path.startsWith("inbox/")))
       .map(({ path, problems: found }) => ({ file: path, message: found.map((each) => problemLine(each)).join(" ") }));
     yield { path: at.todoList(session), content: todoList({ session: file, tasks, problems }) };
-    yield { path: at.implPlan(session), content: implPlan({ session: file, tasks }) };
+    yield {
+      path: at.implPlan(session),
+      content: implPlan({ session: file, tasks, proposed: this.proposed(session, tasks, responses) }),
+    };
+  }
+
+  /** Plans that wait for approval, as their files stand. */
+  private proposed(
+    session: SessionId,
+    tasks: readonly Task[],
+    responses: ReadonlyMap<string, ResponseFile>,
+  ): Proposed[] {
+    return tasks.filter(awaitsPlanApproval).flatMap((task) => {
+      const response = this.responseOf(session, task, responses);
+      const fresh = responses.has(task.execution.last_attempt?.run_id ?? "");
+      const plan = response && planShown(this.workspace, { session, task, response, fresh });
+      return plan ? [{ task, plan, file: `./plans/${task.id}.json` }] : [];
+    });
   }
 
   private summaries(
@@ -98,7 +119,7 @@ export class Pages {
   ): Page[] {
     const file = draft.session(session);
     return decision.changes.flatMap((change): Page[] => {
-      if (change.of !== "task" || change.session !== session || change.to !== "completed" || !change.after || !file)
+      if (change.of !== "task" || change.session !== session || !change.after || !hasSummary(change.after) || !file)
         return [];
       return [
         {
@@ -119,7 +140,7 @@ export class Pages {
     if (!file) return [];
     return [...draft.tasks(session)].flatMap((task): Page[] => {
       const path = at.summary(session, task.id);
-      if (task.status !== "completed" || this.workspace.scanner.seen.has(path)) return [];
+      if (!hasSummary(task) || this.workspace.scanner.seen.has(path)) return [];
       return [{ path, content: summary({ session: file, task, response: this.responseOf(session, task, responses) }) }];
     });
   }
@@ -135,7 +156,10 @@ export class Pages {
     if (fresh) return fresh;
     const read = readRegular(join(this.workspace.folder, at.response(session, attemptName(task.id, last.attempt))));
     try {
-      return read ? (JSON.parse(read.content.toString("utf8")) as ResponseFile) : null;
+      const response = read ? (JSON.parse(read.content.toString("utf8")) as ResponseFile) : null;
+      // A person's may be only the fields that were asked for.
+      const isWhole = response === null || typeof (response as { result?: unknown }).result === "string";
+      return isWhole ? response : { ...response, result: JSON.stringify(response.structured ?? response) };
     } catch {
       return null;
     }

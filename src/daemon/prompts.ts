@@ -4,6 +4,7 @@ import { composePrompt, type PromptParts } from "../agent/prompt.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, compareTaskIds, type RunId, type SessionId, type TaskId } from "../model/ids.ts";
+import { defaultResponse } from "../machine/people.ts";
 import { isolationOf } from "../machine/overlap.ts";
 import type { Role } from "../model/role.ts";
 import { newSession } from "../model/session.ts";
@@ -13,6 +14,7 @@ import type { Change } from "../model/transition.ts";
 import { readPromptFile } from "../store/escaping.ts";
 import { at, WORKSPACE } from "../store/paths.ts";
 import { fillPrompt } from "../workflow/fill.ts";
+import { askedFor } from "./planning.ts";
 import { readResponse, valuesFor, type Newest } from "./step-values.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -44,7 +46,9 @@ export async function promptFor(
     last?.run_id && last.outcome === "failure" ? await wordsOf(workspace, session, task.id, last, upcoming) : undefined;
   const newest = newestOf(workspace, session, upcoming);
   const base = baseFor(workspace, task, role);
+  const asked = askedFor(workspace, { session, task, base });
   const parts: PromptParts = {
+    ...(asked ? { asked } : {}),
     ...(words === undefined ? {} : { lastWords: words }),
     continues: what.task.execution.last_attempt?.continued !== undefined,
     task,
@@ -121,7 +125,11 @@ function baseFor({ folder, policy }: Workspace, task: Task, role: Role | undefin
   return role && isolationOf(task, role, policy) === "worktree" ? folder : WORKSPACE;
 }
 
-function newestOf({ folder, state }: Workspace, session: SessionId, { changes, responses, answers }: Upcoming): Newest {
+export function newestOf(
+  { folder, state }: Workspace,
+  session: SessionId,
+  { changes, responses, answers }: Omit<Upcoming, "texts">,
+): Newest {
   return {
     taskOf: (id) => {
       const decided = changes.findLast(
@@ -130,11 +138,13 @@ function newestOf({ folder, state }: Workspace, session: SessionId, { changes, r
       const now = decided?.of === "task" || decided?.of === "task-edit" ? decided.after : undefined;
       return now ?? state.sessions.get(session)?.tasks.get(id);
     },
-    responseOf: async ({ id, execution: { last_attempt: last } }) => {
+    responseOf: async (task) => {
+      const { id, execution } = task;
+      const { last_attempt: last } = execution;
       if (!last) return undefined;
       const name = attemptName(id, last.attempt);
       const fresh = answers.get(`${session}/${name}`) ?? (last.run_id ? responses.get(last.run_id) : undefined);
-      return fresh ?? readResponse(join(folder, at.response(session, name)));
+      return fresh ?? defaultResponse(task) ?? readResponse(join(folder, at.response(session, name)));
     },
   };
 }

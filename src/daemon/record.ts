@@ -6,6 +6,7 @@ import { rm, utimes, writeFile } from "node:fs/promises";
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { LedgerEntry } from "../ledger/ledger.ts";
+import { defaultResponse } from "../machine/people.ts";
 import type { Decision } from "../machine/machine.ts";
 import type { ResponseFile } from "../model/attempt.ts";
 import { attemptName, taskKey, type RunId, type SessionId } from "../model/ids.ts";
@@ -23,9 +24,12 @@ import { failpoint } from "./failpoint.ts";
 import type { Observation } from "./observe.ts";
 import type { Page } from "./pages.ts";
 import { keepOwnPage } from "./own-pages.ts";
+import { saysAll } from "./answers.ts";
 import { promptFor } from "./prompts.ts";
+import { reviewFiles } from "./review-files.ts";
 import { transcriptOf } from "./transcripts.ts";
 import { steady } from "./steady.ts";
+import { planFileOf } from "./planning.ts";
 import { Turn } from "./turn.ts";
 import { rememberPatterns, rememberSession, rememberSource, rememberVersion, type Workspace } from "./workspace.ts";
 
@@ -173,6 +177,7 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
     const changes: LedgerEntry["changes"] = [];
     if (transition.of === "task" || transition.of === "task-edit") {
       changes.push(...(await taskFiles(workspace, batch, transition, put)));
+      if (isTakenAway(workspace, transition)) plan.removals.push(at.task(transition.session, transition.id));
     } else if (transition.of !== "workspace") {
       const files = transition.of === "session" && transition.to === "archived" ? await workspace.ledger.files() : null;
       changes.push(...(files ? allOf(transition.session, files) : sessionFiles(workspace, transition, put)));
@@ -199,6 +204,15 @@ async function planFiles(workspace: Workspace, batch: Batch): Promise<Plan> {
   return plan;
 }
 
+/** A task that was made for a workflow's step, and that the daemon deletes: others come in its place. */
+function isTakenAway(
+  { state }: Workspace,
+  { session, id, after, by }: Extract<Transition, { of: "task" | "task-edit" }>,
+) {
+  const before = state.sessions.get(session)?.tasks.get(id);
+  return after === null && by === "daemon" && before?.execution.workflow?.part_of !== undefined;
+}
+
 /** The task's file, and what belongs to this moment of its life: prompt, response. */
 async function taskFiles(
   workspace: Workspace,
@@ -210,6 +224,11 @@ async function taskFiles(
   const path = at.task(session, id);
   if (after === null) return [{ path, content: null }];
   const changes = [put(path, taskText(workspace, path, after))];
+  const byDefault = after.execution.last_attempt?.ended_at === batch.at ? defaultResponse(after) : undefined;
+  if (byDefault) {
+    const response = at.response(session, attemptName(id, byDefault.attempt));
+    return [...changes, put(response, formatJson(byDefault))];
+  }
   if (transition.of === "task-edit") return changes;
   for (const other of transition.also ?? []) {
     const otherPath = at.task(session, other.id);
@@ -218,8 +237,13 @@ async function taskFiles(
   const last = after.execution.last_attempt;
   if (!last) return changes;
   const name = attemptName(id, last.attempt);
+  const review = await reviewFiles(workspace, batch, transition);
+  if (review) return [...changes, ...review.map(({ path: file, content }) => put(file, content))];
+  // A merge asks nobody: what its agent was told stays as it was sent.
   const begins =
-    transition.attempt !== undefined && (transition.to === "active" || after.execution.reason === "awaiting-person");
+    transition.attempt !== undefined &&
+    !last.merging &&
+    (transition.to === "active" || after.execution.reason === "awaiting-person");
   if (begins) {
     const { observed, decision, responses } = batch;
     const upcoming = { changes: decision.changes, responses, answers: observed.answers, texts: observed.prompts };
@@ -235,8 +259,11 @@ async function taskFiles(
   if (response && last.ended_at) {
     const text = formatJson(response);
     const responsePath = at.response(session, name);
-    if (!answer || !batch.observed.files.some((file) => file.path === responsePath))
-      changes.push(put(responsePath, text));
+    const written = batch.observed.files.find((file) => file.path === responsePath);
+    // What is a form's fields only, say, is made a response: others read it.
+    if (!answer || !written?.content || !saysAll(written.content, answer)) changes.push(put(responsePath, text));
+    const plan = planFileOf(workspace, session, after, response);
+    if (plan) changes.push(put(plan.path, plan.text));
     changes.push(...namesake(session, after, response, text, put));
     if (workspace.config.ledger.transcripts) changes.push(...(await transcriptOf(workspace.folder, session, name)));
   }

@@ -7,6 +7,7 @@ import type { Task } from "../model/task.ts";
 import type { StepKind, Vars } from "../model/workflow.ts";
 import { at } from "../store/paths.ts";
 import { fieldOf, reported, type Value, type Values } from "../workflow/fill.ts";
+import { scopeOf, stepsSeen } from "../workflow/scope.ts";
 import { nameOf, namesIn } from "../workflow/template.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -25,13 +26,38 @@ export async function valuesFor(
   const values = new Map<string, Value | string>();
   const names = namesIn(text, kind);
   if (names.length === 0) return values;
-  const parent = parentOf(task.id);
-  const own = parent === null ? undefined : newest.taskOf(parent);
-  const vars = own?.execution.workflow?.vars ?? {};
-  const siblings = (own?.relations.subtasks ?? []).flatMap((id) => newest.taskOf(id) ?? []);
-  const of = { session, task, base, vars, siblings, newest };
+  const of = surroundings({ session, task, base }, newest);
   for (const part of names) values.set(nameOf(part), await valueOf(part, of));
   return values;
+}
+
+/** All that the step could name, for a program that asks by itself; what is not there is left out. */
+export async function allValuesFor(
+  workspace: Workspace,
+  { session, task, base }: { session: SessionId; task: Task; base: string },
+): Promise<Record<string, unknown>> {
+  const of = surroundings({ session, task, base }, recorded(workspace, session));
+  const names = [...Object.keys(of.vars), ...of.siblings.flatMap(({ execution }) => execution.output ?? [])];
+  const values: Record<string, unknown> = {};
+  for (const name of [...names, "item", "index", "round", "session"]) {
+    const value = await valueOf({ name, path: [] }, of);
+    if (typeof value !== "string") values[name] = value.value;
+  }
+  const ended = of.siblings.map(({ execution }) => [stepOf(execution), { outcome: outcomeOf(execution) }]);
+  return {
+    ...values,
+    steps: Object.fromEntries(ended) as unknown,
+    run: { id: task.execution.workflow?.run ?? "", cause: of.cause },
+  };
+}
+
+function surroundings({ session, task, base }: Pick<Of, "session" | "task" | "base">, newest: Newest): Of {
+  const run = newest.taskOf(parentOf(task.id) ?? task.id);
+  const all = (run?.relations.subtasks ?? []).flatMap((id) => newest.taskOf(id) ?? []);
+  const scope = scopeOf(task, newest.taskOf);
+  const { vars = {}, told = {} } = (scope === null ? undefined : newest.taskOf(scope))?.execution.workflow ?? {};
+  const cause = run?.execution.workflow?.cause?.about ?? "";
+  return { session, task, base, vars, told, cause, all, siblings: stepsSeen(task, all), newest };
 }
 
 interface Of {
@@ -39,15 +65,29 @@ interface Of {
   task: Task;
   base: string;
   vars: Vars;
+  /** Which of the variables other tasks have reported. */
+  told: Readonly<Record<string, TaskId>>;
+  /** What began the run by itself. */
+  cause: string;
+  /** All tasks of the run, and the steps among them that this one sees. */
+  all: readonly Task[];
   siblings: readonly Task[];
   newest: Newest;
 }
 
 async function valueOf({ name, path }: { name: string; path: string[] }, of: Of): Promise<Value | string> {
   const { task, vars, siblings } = of;
+  const { workflow } = task.execution;
   switch (name) {
+    case "item":
+      if (workflow?.index === undefined) return "the task is for no item";
+      return fieldOf({ value: workflow.item, ...toldBy(workflow.told?.["item"], of) }, path);
+    case "index":
+      return workflow?.index === undefined ? "the task is for no item" : { value: workflow.index };
+    case "round":
+      return workflow?.round === undefined ? "the task is no round" : { value: workflow.round };
     case "run":
-      return path.join(".") === "id" ? { value: task.execution.workflow?.run ?? "" } : "of the run there is its id";
+      return path.join(".") === "cause" ? { value: of.cause } : { value: task.execution.workflow?.run ?? "" };
     case "session":
       return { value: of.session };
     case "env": {
@@ -57,7 +97,7 @@ async function valueOf({ name, path }: { name: string; path: string[] }, of: Of)
     }
     case "steps": {
       const [id = "", field] = path;
-      const step = siblings.find(({ execution }) => execution.workflow?.step === id);
+      const step = siblings.find(({ execution }) => stepOf(execution) === id);
       if (!step) return `there is no step ${id}`;
       const last = step.execution.last_attempt;
       if (field === "outcome") return { value: outcomeOf(step.execution) };
@@ -65,17 +105,52 @@ async function valueOf({ name, path }: { name: string; path: string[] }, of: Of)
     }
   }
   const producer = siblings.find(({ execution }) => execution.output === name);
+  if (producer && producer.id === workflow?.part_of) return lastRound(path, of);
   if (producer) {
-    const response = await of.newest.responseOf(producer);
-    const last = producer.execution.last_attempt;
-    if (!response || !last) return `${producer.id} has no result`;
-    const { id, title } = producer;
-    const from = { task: id, title, attempt: last.attempt, file: `${of.base}/${fileOf(of.session, producer)}` };
-    return fieldOf(reported(response, from), path);
+    const result = await resultOf(producer, of);
+    return typeof result === "string" ? result : fieldOf(result, path);
   }
   return Object.hasOwn(vars, name)
-    ? fieldOf({ value: vars[name] }, path)
+    ? fieldOf({ value: vars[name], ...toldBy(of.told[name], of) }, path)
     : "no variable of the run, and no step's result";
+}
+
+/** What the step reported in the round before; in its first one, nothing yet. */
+async function lastRound(path: string[], of: Of): Promise<Value | string> {
+  const { part_of: whole, round = 1 } = of.task.execution.workflow ?? {};
+  const before = of.all.find(
+    ({ execution: { workflow } }) => workflow?.part_of === whole && workflow?.round === round - 1,
+  );
+  if (!before) return { value: "" };
+  const result = await resultOf(before, of);
+  return typeof result === "string" ? result : fieldOf(result, path);
+}
+
+async function resultOf(task: Task, of: Pick<Of, "session" | "base" | "newest">): Promise<Value | string> {
+  const response = await of.newest.responseOf(task);
+  const from = originOf(task, of);
+  return response && from ? reported(response, from) : `${task.id} has no result`;
+}
+
+function originOf(task: Task, { session, base }: Pick<Of, "session" | "base">): Value["from"] {
+  const last = task.execution.last_attempt;
+  if (!last) return undefined;
+  return { task: task.id, title: task.title, attempt: last.attempt, file: `${base}/${fileOf(session, task)}` };
+}
+
+/** Of what another task has reported, it is known which: such words are a stranger's. */
+function toldBy(id: TaskId | undefined, of: Of): Pick<Value, "from"> {
+  const task = id === undefined ? undefined : of.newest.taskOf(id);
+  const from = task && originOf(task, of);
+  if (from) return { from };
+  return id === undefined ? {} : { from: { task: id, title: id, attempt: 1, file: "" } };
+}
+
+/** What a task has reported, as JSON has it; undefined where that is nothing. */
+export async function reportOf(workspace: Workspace, session: SessionId, task: Task): Promise<Value | undefined> {
+  const newest = recorded(workspace, session);
+  const result = await resultOf(task, { session, base: workspace.folder, newest });
+  return typeof result === "string" ? undefined : result;
 }
 
 /** What a condition may name, as JSON has it: results, and how steps ended. A result that is not there is left out. */
@@ -89,15 +164,26 @@ export async function valuesOf(
   }: { session: SessionId; step: Task; steps: readonly Task[]; outputs: readonly string[] },
 ): Promise<Record<string, unknown>> {
   const newest = recorded(workspace, session);
-  const of = { session, task: step, base: workspace.folder, vars: {}, siblings: steps, newest };
+  const of: Of = {
+    ...surroundings({ session, task: step, base: workspace.folder }, newest),
+    vars: {},
+    siblings: steps,
+  };
   const results: Record<string, unknown> = {};
   for (const name of outputs) {
     const value = await valueOf({ name, path: [] }, of);
     if (typeof value !== "string") results[name] = value.value;
   }
-  const ended = steps.map(({ execution }) => [execution.workflow?.step ?? "", { outcome: outcomeOf(execution) }]);
-  const run = { id: step.execution.workflow?.run ?? "" };
-  return { ...results, steps: Object.fromEntries(ended) as unknown, run, session };
+  const ended = steps.map(({ execution }) => [stepOf(execution), { outcome: outcomeOf(execution) }]);
+  const run = { id: step.execution.workflow?.run ?? "", cause: of.cause };
+  const { index, item, round } = step.execution.workflow ?? {};
+  const own = { ...(index === undefined ? {} : { index, item }), ...(round === undefined ? {} : { round }) };
+  return { ...results, ...own, steps: Object.fromEntries(ended) as unknown, run, session };
+}
+
+/** By the id that its own workflow gives it. */
+function stepOf({ workflow }: Task["execution"]): string {
+  return workflow?.step?.split(".").at(-1) ?? "";
 }
 
 function outcomeOf({ last_attempt: last }: Task["execution"]): string {

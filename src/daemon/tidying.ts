@@ -19,10 +19,14 @@ export class Tidying {
     this.later(this.workshop.tidy(session, id));
   }
 
-  /** After it is on record that tasks are gone. */
-  deleted(changes: readonly Change[]): void {
+  /** After it is on record that tasks are gone, or that all parts of one are done which had begun it itself. */
+  over(changes: readonly Change[]): void {
     for (const change of changes)
-      if (change.of === "task" && change.to === "deleted") this.later(this.workshop.tidy(change.session, change.id));
+      if (
+        change.of === "task" &&
+        (change.to === "deleted" || (change.from === "container" && change.to === "completed"))
+      )
+        this.later(this.workshop.tidy(change.session, change.id));
   }
 
   /** Of a session that has left the disk. */

@@ -49,10 +49,18 @@ export async function undecided(workspace: Workspace, found: Found[]): Promise<F
       continue;
     if (workspace.state.sessions.get(file.place.session)?.tasks.has(file.place.id)) continue;
     const task = writtenTask(file.content);
+    const whole = task?.execution.workflow?.part_of;
+    if (whole !== undefined && workspace.state.sessions.get(file.place.session)?.tasks.has(whole)) {
+      // What is made for a step is recorded together with the step's own task, or is made again.
+      await rm(join(workspace.folder, file.path), { force: true });
+      done.add(file.path);
+      continue;
+    }
     const source = task?.execution.source;
     if (!task || !source) continue;
-    if (task.execution.workflow && isThere(workspace, source)) {
-      // Of a run's tasks some may be missing: all of them are made again, from what was dropped.
+    const unplanned = isUnplanned(workspace, file.place.session, source.file);
+    if (unplanned || (task.execution.workflow && isThere(workspace, source))) {
+      // Some of them may be missing: all are made again, from what was dropped or planned.
       await rm(join(workspace.folder, file.path), { force: true });
       done.add(file.path);
       continue;
@@ -107,6 +115,14 @@ async function finishFiling({ folder }: Workspace, session: SessionId, task: Tas
   return true;
 }
 
+/** From a plan whose task is not done on record: that is decided again, and makes the same tasks. */
+function isUnplanned({ state }: Workspace, session: SessionId, source: string): boolean {
+  const place = placeOf(source);
+  if (place.kind !== "plan" || place.session !== session) return false;
+  const planner = state.sessions.get(session)?.tasks.get(place.id);
+  return planner !== undefined && planner.status !== "container" && planner.status !== "completed";
+}
+
 /** The drop as the task was made from it. */
 function isThere(
   { folder }: Pick<Workspace, "folder">,
@@ -128,16 +144,19 @@ function writtenTask(content: Buffer): Task | undefined {
 export function runOf({ roles, policy }: Workspace, session: SessionId, task: Task, runId: RunId): Run {
   const role = roles.get(task.agent);
   const last = task.execution.last_attempt;
+  const { reviewing } = last ?? {};
+  const own = reviewing ? roles.get(reviewing.role) : role;
   const isolation = role ? isolationOf(task, role, policy) : "none";
   return {
     session,
     id: task.id,
     attempt: last?.attempt ?? task.execution.attempts,
     runId,
-    role: task.agent,
-    model: task.execution.model ?? role?.model ?? null,
-    startedAt: last?.started_at ?? instant(0),
+    role: reviewing?.role ?? task.agent,
+    model: (reviewing ? undefined : task.execution.model) ?? own?.model ?? null,
+    startedAt: reviewing?.started_at ?? last?.started_at ?? instant(0),
     isolation,
+    ...(reviewing ? { review: reviewing.review } : {}),
     ...(last?.merging ? { merging: true } : {}),
     writes: role ? writesOf(task, role, isolation) : "any",
   };

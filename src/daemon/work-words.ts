@@ -102,7 +102,7 @@ function whereHint({ ground }: Place): string {
 
 const MOST_NAMED = 10;
 
-function named(paths: readonly string[]): string {
+export function named(paths: readonly string[]): string {
   const more = paths.length > MOST_NAMED ? ` and ${paths.length - MOST_NAMED} more` : "";
   return `${paths.slice(0, MOST_NAMED).join(", ")}${more}`;
 }

@@ -7,6 +7,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { agentEnvironment } from "../agent/environment.ts";
 import { runGates } from "../agent/gates.ts";
+import { reviewersOf } from "../machine/review.ts";
 import type { AttemptEnd, GateResult, Work } from "../model/attempt.ts";
 import type { Failure } from "../model/failure.ts";
 import { attemptName, taskKey, type RunId, type SessionId, type TaskId } from "../model/ids.ts";
@@ -195,7 +196,7 @@ export class Workshop {
       if (committed.ok.held === "nothing" && first.results.length === 0) this.unchanged.set(run.runId, tip);
       return outcomeOf(end, { work: await work(null), ...gates });
     }
-    if (task.execution.approve === "after" && !run.merging) return outcomeOf(end, { work: await work(null), ...gates });
+    if (this.isHeldBack(live)) return outcomeOf(end, { work: await work(null), ...gates });
 
     const message = `Merge ${run.session} ${run.id}: ${title}\n\n${about}\n`;
     const merge = await this.inTurn(run.session, () =>
@@ -204,6 +205,13 @@ export class Workshop {
     ({ tip, base } = merge);
     const facts = { work: await work(merge.merged), ...(merge.gates.length > 0 ? { gates: merge.gates } : gates) };
     return outcomeOf(end, facts, merge.failure);
+  }
+
+  /** Whether somebody judges the work before it is merged: as the task stands by now. */
+  private isHeldBack({ run, task }: Live): boolean {
+    const now = this.workspace.state.sessions.get(run.session)?.tasks.get(run.id) ?? task;
+    if (run.merging) return false;
+    return now.execution.approve === "after" || reviewersOf(now, this.workspace.policy).by.length > 0;
   }
 
   private async merge(
@@ -381,7 +389,7 @@ export class Workshop {
    * The workshop, with what the repository's own configuration would run taken away; what cannot be kept from running
    * stops the work.
    */
-  private async shop(): Promise<Shop> {
+  async shop(): Promise<Shop> {
     const { commonDir, folder, log } = this.workspace;
     const { cannot, names, settings } = await disarm(groundOf(commonDir));
     const said = names.join(", ");

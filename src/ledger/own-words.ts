@@ -17,7 +17,11 @@ export const OWN_KEYS: ReadonlySet<string> = new Set(
     "tool_input at runs role stopping process waits until limits breakers state probe highest timestamp error_class level text " +
     "budget_tokens fallback_agent spent fell_back_from over_budget conflict continued usd of unit limit fields versions day failed_with " +
     "require_changes merging base_branch work base merged commits patch blob added deleted withheld why noticed gates passed exit_code output " +
-    "tools workflow name run step vars finally handles met skipped trouble"
+    "tools workflow name run step vars finally handles met skipped trouble retry_base python for_each max_parallel repeat until max " +
+    "call parts part_of index item round told cause on key about depth concurrency outputs results " +
+    "n workflows triggers begun asked last refs digest lane plan estimate minutes summary role questions " +
+    "review reviews reviewing by rule max_rounds verdict findings severity line what acceptance criterion evidence rounds given accepted " +
+    "choices form time_limit default answer due_at answered_by"
   ).split(" "),
 );
 
@@ -46,11 +50,13 @@ const PLACES = [
     "attempts",
     "failures",
     "next_attempt_at",
+    "due_at",
     "reason",
     "branch",
     "commit",
     "isolation",
     "approve",
+    "plan",
     "prompt_file",
     "spent/*",
     "over_budget/*",
@@ -63,6 +69,15 @@ const PLACES = [
     (key) => `execution/last_attempt/${key}`,
   ),
   ...["cost_usd", "tokens/*", "turns", "duration_ms"].map((key) => `execution/last_attempt/${key}`),
+  ...["answered_by", "execution/last_attempt/answered_by"],
+  ...["role", "run_id", "review", "started_at"].map((key) => `execution/last_attempt/reviewing/${key}`),
+  ...["attempt", "begun", "rounds", "failures", "error/class", "error/retry_at"].map(
+    (key) => `execution/reviews/${key}`,
+  ),
+  ...["role", "run_id", "review", "cost_usd", "verdict", "findings/*/severity", "findings/*/line"].map(
+    (key) => `execution/reviews/given/*/${key}`,
+  ),
+  ...["execution/review", "execution/review/*", "execution/review/by/*"],
 ];
 const PLACE = new RegExp(
   `^(?:${PLACES.map((place) => place.replace("$", "\\$").replaceAll("*", "[^/]+")).join("|")})$`,
@@ -75,8 +90,9 @@ const WORDS: ReadonlySet<string> = new Set(
     "auto-detected failed timeout stalled budget verify conflict auth invalid untrusted awaiting-approval awaiting-person " +
     "rejected cancelled backoff usage-limit breaker-open waiting worktree none before after network overloaded rate-limit " +
     "crash permission unknown success failure interrupted stopped simple medium complex PLAN IMPLEMENT REVIEW requeued " +
-    "shutdown closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
-    "planning-agent code-review-test-agent review-agent elsewhere task session day usd tokens turns skipped"
+    "shutdown required allowed closed open half-open debug info warn error daemon person human command claude scripted code-developer " +
+    "planning-agent code-review-test-agent review-agent elsewhere task run session day usd tokens turns skipped " +
+    "review accept reject must should could all majority time-limit"
   ).split(" "),
 );
 

@@ -25,12 +25,14 @@ export function begun(task: Task, attempt: number, runId: string | null, now: In
   return task.execution.approve === "after" ? withExecution(started, { approved: undefined }) : started;
 }
 
-/** Whether all that is left to do is to merge: the work was approved, or a person has put a conflict in order. */
+/** Whether all that is left to do is to merge: the work was approved or accepted, or a person has put a conflict in order. */
 export function mergesOnly(task: Task): boolean {
-  const { branch, last_attempt: last, approve, approved, failures } = task.execution;
+  const { branch, last_attempt: last, approve, approved, failures, reviews } = task.execution;
   if (!branch || !last?.ended_at) return false;
   if (last.error?.class === "conflict") return !failures;
-  return approve === "after" && approved === true && last.outcome === "success";
+  if (last.outcome !== "success") return false;
+  const accepted = reviews?.accepted === true && reviews.attempt === last.attempt;
+  return approve === "after" ? approved === true : accepted;
 }
 
 /** Whether an attempt begins in a fresh worktree: a conversation that is continued finds its files as they were. */
@@ -55,10 +57,13 @@ export function beginsMerge(task: Task, runId: string, now: Instant): Task {
 function continuation(last: LastAttempt | null): Pick<LastAttempt, "agent_session" | "continued"> | undefined {
   if (!last?.agent_session || !last.ended_at || last.outcome === "success") return undefined;
   const { agent_session, error, continued = 0 } = last;
-  if (error?.class === "verify" || error?.class === "conflict") return { agent_session, continued };
+  if (error && MENDED.has(error.class)) return { agent_session, continued };
   if (error && !CUT_OFF.has(error.class)) return undefined;
   return continued < MOST_CONTINUATIONS ? { agent_session, continued: continued + 1 } : undefined;
 }
+
+/** What was found in the work itself. */
+const MENDED = new Set<FailureClass>(["verify", "conflict", "rejected"]);
 
 const CUT_OFF = new Set<FailureClass>([
   "crash",

@@ -1,5 +1,5 @@
 /** What may be spent, by an attempt, a task, a session, a day: agents are stopped at the limit, tasks wait for a higher one. SPEC section 9. */
-import type { SessionId } from "../model/ids.ts";
+import { taskKey, type SessionId, type TaskId, type TaskKey } from "../model/ids.ts";
 import type { SessionFile } from "../model/session.ts";
 import { NOTHING, plus, usedUp, type Allowance, type Spent } from "../model/spent.ts";
 import { withExecution, type Execution, type Task } from "../model/task.ts";
@@ -7,6 +7,7 @@ import type { Run } from "../model/transition.ts";
 import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
+import { allowedToRun, liveOf, ownTask, spentInRun } from "./runs.ts";
 import { move, stopRun } from "./steering.ts";
 
 export type OverBudget = NonNullable<Execution["over_budget"]>;
@@ -52,7 +53,7 @@ export function keepBudgets(draft: Draft, policy: Policy, lent: Lent): void {
 /** What is left for one more attempt, in US dollars; null: as much as it takes. */
 export function leftFor(
   task: Task,
-  of: { session: Spent & Pick<SessionFile, "budget_usd">; day: Spent },
+  of: { session: Spent & Pick<SessionFile, "budget_usd">; day: Spent; run?: { spent: Spent; allowed: Allowance } },
   { budget }: Pick<Policy, "budget">,
 ): number | null {
   const own = allowedTo(task, budget);
@@ -62,6 +63,7 @@ export function leftFor(
     own.usd === null ? null : own.usd - (task.execution.spent?.usd ?? 0),
     session.usd === null ? null : session.usd - of.session.usd,
     budget.day.usd === null ? null : budget.day.usd - of.day.usd,
+    of.run === undefined || of.run.allowed.usd === null ? null : of.run.allowed.usd - of.run.spent.usd,
   ].filter((left) => left !== null);
   return lefts.length === 0 ? null : Math.max(0, Math.min(...lefts));
 }
@@ -95,6 +97,7 @@ export class Purse {
   private readonly policy: Policy;
   private readonly lent: Lent;
   private readonly sums = new Map<SessionId, Spent>();
+  private readonly ofRuns = new Map<TaskKey, Spent>();
   private all: Spent | undefined;
 
   constructor(draft: Draft, policy: Policy, lent: Lent) {
@@ -108,7 +111,23 @@ export class Purse {
     const { spent = NOTHING } = task.execution;
     const seen = run?.seen ?? NOTHING;
     const own = allowedTo(task, this.policy.budget);
-    return this.overAttempt(seen) ?? overOf("task", plus(spent, seen), own) ?? this.overAll(session);
+    const ofTask = overOf("task", plus(spent, seen), own);
+    return this.overAttempt(seen) ?? ofTask ?? this.overRun(session, task) ?? this.overAll(session);
+  }
+
+  /** The budget of the workflow's run that it is a step of. */
+  private overRun(session: SessionId, step: Task): OverBudget | undefined {
+    const taskOf = (id: TaskId) => this.draft.task(session, id);
+    const own = ownTask(step, taskOf);
+    const allowed = own && allowedToRun(own, step);
+    if (!own || !allowed || (allowed.usd === null && allowed.tokens === null)) return undefined;
+    const key = taskKey(session, own.id);
+    let spent = this.ofRuns.get(key);
+    if (!spent) {
+      const steps = this.draft.children(session, own.id).flatMap((id) => taskOf(id) ?? []);
+      this.ofRuns.set(key, (spent = spentInRun(steps, liveOf(this.draft.runs(), session, own.id))));
+    }
+    return overOf("run", spent, allowed);
   }
 
   overAttempt(spent: Spent): OverBudget | undefined {

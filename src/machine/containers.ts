@@ -2,7 +2,7 @@
 import { compareTaskIds, parentOf, type SessionId, type TaskId } from "../model/ids.ts";
 import type { Status, Task } from "../model/task.ts";
 import type { Draft } from "./draft.ts";
-import { releases } from "./state.ts";
+import { isDone } from "./parts.ts";
 import { move } from "./steering.ts";
 
 export function deriveContainers(draft: Draft): void {
@@ -38,13 +38,9 @@ function containerStatus(
   now: Status,
 ): "container" | "completed" | "pending" | undefined {
   if (subtasks.length === 0) return now === "container" ? "pending" : undefined;
-  const all = subtasks.every((id) => isOver(draft.task(session, id)));
+  const taskOf = (id: TaskId) => draft.task(session, id);
+  const all = subtasks.every((id) => isDone(taskOf(id), taskOf));
   return all ? "completed" : "container";
-}
-
-/** A step of a workflow that may fail is over when it has. */
-function isOver(task: Task | undefined): boolean {
-  return task?.status === "completed" || (task?.execution.workflow !== undefined && releases(task));
 }
 
 /** The parent's list changes in the commit of the subtask that changed it, or of the edit that broke the list. */

@@ -1,6 +1,6 @@
 /** What a drop leaves out, filled in. SPEC section 3.1. */
 import { parentOf, type SessionId, type TaskId } from "../model/ids.ts";
-import type { Task, TaskType } from "../model/task.ts";
+import type { Task, TaskDrop, TaskType } from "../model/task.ts";
 import type { Drop } from "./intake.ts";
 
 /** Where an editor finds what may stand in a task's file, as seen from `.task/`. */
@@ -11,22 +11,40 @@ export function filledIn(drop: Drop, id: TaskId, session: SessionId): Task {
   const { drop: written } = drop;
   const type = written.type ?? typeFrom(written.title);
   const { relations } = written;
+  const agent = written.agent ?? (isQuestion(written) ? "human" : agentFrom(type, written.title));
   return {
     ...(written.id === undefined ? { id } : {}),
     ...written,
     status: written.status ?? "pending",
     type,
-    agent: written.agent ?? agentFrom(type, written.title),
+    agent,
     paths: written.paths ?? "",
     context: completed(written.context, { requirements: [], scope: [], acceptance: [], inherited_from: session }),
     relations: { ...completed(relations, { parent: null, subtasks: [], dependencies: [] }), parent: parentOf(id) },
     execution: {
-      ...completed(written.execution, { attempts: 0, last_attempt: null }),
+      ...completed(written.execution, { ...planningOf(agent, written.execution), attempts: 0, last_attempt: null }),
       source: { file: drop.file, sha256: drop.sha256 },
     },
     implementation: completed(written.implementation, { files: [], context_notes: {}, analysis_source: "manual" }),
     $schema: written.$schema ?? TASK_SCHEMA,
   } as Task;
+}
+
+/** A planner answers by a plan, and a plan is approved by a person, unless the drop says otherwise. */
+function planningOf(
+  agent: string,
+  written: Drop["drop"]["execution"] = {},
+): Pick<Task["execution"], "plan" | "approve"> {
+  const { plan, approved, response_schema, workflow } = written;
+  const isPlanner = agent === "planning-agent" && response_schema === undefined && workflow === undefined;
+  const is = plan ?? (isPlanner ? "required" : undefined);
+  if (is === undefined) return {};
+  return { plan: is, ...(is === "required" && approved !== true ? { approve: "after" } : {}) };
+}
+
+/** Only people choose, and fill in forms. */
+function isQuestion({ execution }: TaskDrop): boolean {
+  return execution?.choices !== undefined || execution?.form !== undefined;
 }
 
 /** What is written, in its own order, and after it what is missing. */

@@ -7,7 +7,7 @@ import type { Task } from "../model/task.ts";
 import type { Instant } from "../model/time.ts";
 import type { Breaker, Change, Effect, Run } from "../model/transition.ts";
 import { unreachable } from "../model/unreachable.ts";
-import { isOpen, isReady, phaseOfTask, startsBefore, type Session, type State } from "./state.ts";
+import { isAsked, isOpen, isReady, phaseOfTask, startsBefore, type Session, type State } from "./state.ts";
 
 export class Draft {
   readonly changes: Change[] = [];
@@ -173,6 +173,16 @@ export class Draft {
     return [...ids].flatMap((id) => {
       const task = this.task(session, id);
       return task?.status === "blocked" && task.execution.over_budget ? [task] : [];
+    });
+  }
+
+  /** Tasks of the session that wait for a person until their `due_at`. */
+  asked(session: SessionId): Task[] {
+    const ids = new Set(this.base(session)?.index.asked);
+    for (const id of this.touched.get(session)?.keys() ?? []) ids.add(id);
+    return [...ids].flatMap((id) => {
+      const task = this.task(session, id);
+      return task && isAsked(task) ? [task] : [];
     });
   }
 

@@ -5,6 +5,7 @@ import { isInstant } from "../model/time.ts";
 import { problem, type Problem } from "../problems.ts";
 import { cyclesAmong, cycleThrough, tellCycle } from "./cycles.ts";
 import { filledIn } from "./defaults.ts";
+import { reviewTrouble } from "./review-rules.ts";
 
 /** A dropped file whose own form is right. */
 export interface Drop {
@@ -253,6 +254,7 @@ function rulesBroken(task: Task, among: Among, cycle: readonly TaskId[] | undefi
       }),
     );
   }
+  problems.push(...reviewTrouble(task, among));
   if (task.agent === "command" && !task.execution.command) {
     problems.push(
       problem("no-command", "The agent is command, but execution.command is missing.", {
@@ -289,7 +291,8 @@ function promptTrouble({ status, execution }: Task, { promptFile }: Among): Prob
   return [problem("missing-prompt", text, { pointer, hint })];
 }
 
-function leaves(path: string): boolean {
+/** Whether a path names what is not in the repository, by its form alone. */
+export function leaves(path: string): boolean {
   return (
     path.startsWith("/") ||
     path.startsWith("~") ||

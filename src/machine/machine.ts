@@ -12,7 +12,9 @@ import { keepBudgets, progressed } from "./budget.ts";
 import { deriveContainers } from "./containers.ts";
 import { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
+import { partsKnown, partsOver, taskSteered, wholeDeleted } from "./parts.ts";
 import { patternsEdited } from "./patterns.ts";
+import { keepTimeLimits } from "./people.ts";
 import type { Lent, Policy } from "./policy.ts";
 import { sessionIdle } from "./retention.ts";
 import { schedule } from "./schedule.ts";
@@ -20,7 +22,7 @@ import { deriveSessions, followMarkers, sessionEdited, sessionFound, sessionGone
 import { ended } from "./settle.ts";
 import { emptySession, setTask, type State } from "./state.ts";
 import { stepDecided } from "./steps.ts";
-import { answered, stopRun, taskDeleted, taskEdited, tasksFound, trustChanged } from "./steering.ts";
+import { answered, stopRun, tasksFound, trustChanged } from "./steering.ts";
 
 export interface Decision {
   changes: Change[];
@@ -30,6 +32,7 @@ export interface Decision {
 export function decide(state: State, events: readonly Event[], policy: Policy, lent: Lent): Decision {
   const draft = new Draft(state);
   for (const event of events) react(draft, event, policy, lent);
+  keepTimeLimits(draft, policy, lent);
   deriveContainers(draft);
   keepBudgets(draft, policy, lent);
   schedule(draft, policy, lent);
@@ -42,11 +45,15 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
     case "tasks-found":
       return tasksFound(draft, event);
     case "task-edited":
-      return taskEdited(draft, event);
+      return taskSteered(draft, event);
     case "step-decided":
       return stepDecided(draft, event);
+    case "parts-known":
+      return partsKnown(draft, event);
+    case "parts-over":
+      return partsOver(draft, event, lent.now);
     case "task-deleted":
-      return taskDeleted(draft, event);
+      return wholeDeleted(draft, event);
     case "trust-changed":
       return trustChanged(draft, event);
     case "session-found":
@@ -69,6 +76,8 @@ function react(draft: Draft, event: Event, policy: Policy, lent: Lent): void {
       return patternsEdited(draft, event.file);
     case "repaired":
       return draft.add({ of: "workspace", text: event.text, by: "daemon" });
+    case "triggered":
+      return draft.add({ of: "workspace", text: event.text, by: "daemon", calm: true });
     case "tick":
       return;
     case "drain":

@@ -15,6 +15,7 @@ const KEPT = new Set([
   "spent",
   "over_budget",
   "fell_back_from",
+  "reviews",
 ]);
 const NESTED = new Set(["context", "relations", "execution", "implementation"]);
 

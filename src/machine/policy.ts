@@ -1,8 +1,10 @@
 /** What decisions are made by: the settings as numbers, the roles, and what the world lends (time, chance, identity). */
 import type { Config } from "../config.ts";
 import type { RunId, SessionId } from "../model/ids.ts";
+import type { ReviewRule, ReviewWish } from "../model/review.ts";
 import type { Role } from "../model/role.ts";
 import type { Allowance } from "../model/spent.ts";
+import type { TaskType } from "../model/task.ts";
 import { instant, parseDuration, toMs, type Instant } from "../model/time.ts";
 
 /** Durations in milliseconds. */
@@ -39,6 +41,12 @@ export interface Policy {
   probe: number;
   /** Agents at once of an account that is near its usage limit. */
   warnedConcurrency: number;
+  review: {
+    by: readonly string[];
+    types: Readonly<Partial<Record<TaskType, ReviewWish>>>;
+    rule: ReviewRule;
+    maxRounds: number;
+  };
   budget: { attempt: Allowance; task: Allowance; session: Allowance; day: Allowance };
   /** Sessions of which nothing may start now. */
   resting?: { has(session: SessionId): boolean };
@@ -87,6 +95,12 @@ export function policyOf(config: Config, roles: ReadonlyMap<string, Role>, hasCo
     stagger: ms(config.agent.stagger),
     probe: ms(config.agent.probe),
     warnedConcurrency: config.agent.warned_concurrency,
+    review: {
+      by: config.review.by,
+      types: config.review.types,
+      rule: config.review.rule,
+      maxRounds: config.review.max_rounds,
+    },
     budget: {
       attempt: { usd: config.budget.attempt_usd, tokens: config.budget.attempt_tokens },
       task: { usd: config.budget.task_usd, tokens: config.budget.task_tokens },

@@ -2,7 +2,7 @@
 import type { Failure, FailureClass } from "../model/failure.ts";
 import type { ErrorPattern } from "../model/pattern.ts";
 import type { BlockedReason, Task, TaskState } from "../model/task.ts";
-import { after, instant, isInstant, toMs, type Instant } from "../model/time.ts";
+import { after, instant, isInstant, parseDuration, toMs, type Instant } from "../model/time.ts";
 import { unreachable } from "../model/unreachable.ts";
 import type { Lent, Policy } from "./policy.ts";
 
@@ -34,9 +34,9 @@ export function afterFailure(task: Task, error: Failure, policy: Policy, lent: L
     case "overloaded":
     case "crash":
     case "unknown":
-      return again(backoff(failures, policy, lent));
+      return again(backoff(task, failures, policy, lent));
     case "timeout":
-      return again(backoff(failures, policy, lent), "timeout");
+      return again(backoff(task, failures, policy, lent), "timeout");
     case "rate-limit":
       return again(upcoming(named(error), lent.now) ?? after(lent.now, policy.retry.rateLimit));
     case "stalled":
@@ -55,12 +55,14 @@ export function afterFailure(task: Task, error: Failure, policy: Policy, lent: L
         : blocked("conflict");
     case "budget":
       return blocked("budget");
+    case "rejected":
+      return blocked("rejected");
     // These need a change; only a person can know that they pass by themselves.
     case "auth":
     case "invalid":
-      return known?.recoverable ? again(backoff(failures, policy, lent), error.class) : blocked(error.class);
+      return known?.recoverable ? again(backoff(task, failures, policy, lent), error.class) : blocked(error.class);
     case "permission":
-      return known?.recoverable ? again(backoff(failures, policy, lent)) : blocked("failed");
+      return known?.recoverable ? again(backoff(task, failures, policy, lent)) : blocked("failed");
     default:
       return unreachable(error.class);
   }
@@ -75,6 +77,7 @@ const REASONS: Partial<Record<FailureClass, BlockedReason>> = {
   verify: "verify",
   budget: "budget",
   conflict: "conflict",
+  rejected: "rejected",
 };
 
 /** When a usage limit is over: what the answer named plus a margin, else a quarter of an hour. */
@@ -91,8 +94,9 @@ export function countsForBreaker(kind: FailureClass): boolean {
 }
 
 /** 2 s, 4 s, 8 s, …, each with up to half as much again. */
-function backoff(failures: number, policy: Policy, lent: Lent): Instant {
-  const wait = policy.retry.base * 2 ** (failures - 1);
+function backoff({ execution }: Task, failures: number, policy: Policy, lent: Lent): Instant {
+  const base = execution.retry_base === undefined ? undefined : parseDuration(execution.retry_base);
+  const wait = (base ?? policy.retry.base) * 2 ** (failures - 1);
   return after(lent.now, Math.round(wait * (1 + lent.chance() / 2)));
 }
 

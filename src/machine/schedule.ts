@@ -1,7 +1,7 @@
 /** What may start now. SPEC sections 3.4, 4, 8 and 9. */
 import { taskKey, type SessionId } from "../model/ids.ts";
 import type { Role } from "../model/role.ts";
-import { stateOf, withExecution, withState, type Task } from "../model/task.ts";
+import { stateOf, withExecution, type Task, type TaskState } from "../model/task.ts";
 import { instant, toMs, type Instant } from "../model/time.ts";
 import type { Breaker, Run } from "../model/transition.ts";
 import { begun, beginsMerge, mergesOnly, startsClean } from "./attempt.ts";
@@ -9,7 +9,11 @@ import { ACCOUNT, Purse } from "./budget.ts";
 import { breakerKey, onStart, permits, withoutLostProbe } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import { isolationOf, mayClash, writesOf } from "./overlap.ts";
+import { hasRoom } from "./parts.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
+import { beginsReview, cannotReview, concluded, forReviewer, isInReview, nextReviewer } from "./review.ts";
+import { askPerson } from "./people.ts";
+import { isFull } from "./runs.ts";
 import { startsBefore } from "./state.ts";
 import { move } from "./steering.ts";
 
@@ -23,16 +27,23 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
   const purse = new Purse(draft, policy, lent);
   /** Roles, tools and paths that clash with an agent that lives: what is known of one task holds for all like it. */
   const clashing = new Set<string>();
-  for (const [session, task] of inOrder(draft, policy)) {
-    const role = policy.roles.get(task.agent);
+  for (const [session, found] of inOrder(draft, policy)) {
+    const due = reviewDue(found, policy);
+    const { task } = due;
+    const role = policy.roles.get(due.reviewer ?? task.agent);
     // People need no slot: behind a full house only they are looked for.
     const needsSlot = role !== undefined && role.runner !== "human" && task.execution.approve !== "before";
     const claim = `${task.agent}\n${task.execution.isolation}\n${task.paths}\n${task.execution.tools?.join()}`;
     if (needsSlot && (live.length >= policy.concurrency || clashing.has(claim))) continue;
     if (draft.run(session, task.id)) continue; // its agent is still being stopped
+    if (!hasRoom(draft, { session, task, live })) continue;
     const state = stateOf(task);
     if (state.status === "pending" && state.nextAttemptAt && waits(task, state.nextAttemptAt, lent.now)) {
       later(instant(toMs(state.nextAttemptAt)));
+      continue;
+    }
+    if (due.stops) {
+      move(draft, session, task, due.stops, "daemon");
       continue;
     }
     if (!role) {
@@ -58,21 +69,26 @@ export function schedule(draft: Draft, policy: Policy, lent: Lent): void {
       if (over.of === "day") later(today(lent).ends);
       continue;
     }
-    if (live.length >= policy.concurrency) continue;
-    const isolation = isolationOf(task, role, policy);
-    const writes = writesOf(task, role, isolation);
+    if (live.length >= policy.concurrency || isFull(draft, live, { session, step: task })) continue;
+    // What is reviewed lies where it was made, and stays as it is meanwhile.
+    const maker = policy.roles.get(task.agent) ?? role;
+    const isolation = isolationOf(task, maker, policy);
+    const writes = writesOf(task, maker, isolation);
     if (live.some((run) => mayClash(run.writes, writes))) {
       clashing.add(claim);
       continue;
     }
-    const service = serviceBlocks(draft, role, task, policy, lent.now);
+    const started = due.reviewer === undefined ? task : forReviewer(task, role.name);
+    const service = serviceBlocks(draft, role, started, policy, lent.now);
     const blockedUntil =
       service === undefined && role.runner === "claude" ? accountFull(draft, live, policy, lent.now) : service;
     if (blockedUntil !== undefined) {
       later(blockedUntil);
       continue;
     }
-    live.push(start(draft, { session, task, role, writes, isolation }, policy, lent));
+    live.push(
+      start(draft, { session, task, role, writes, isolation, reviews: due.reviewer !== undefined }, policy, lent),
+    );
   }
   if (draft.sessionIds().some((session) => draft.overBudget(session).some(waitsForTomorrow))) later(today(lent).ends);
   if (wake) draft.act({ do: "wake", at: wake });
@@ -145,20 +161,22 @@ function breakerNow(draft: Draft, key: string, now: Instant): Breaker {
 
 function start(
   draft: Draft,
-  what: { session: SessionId; task: Task; role: Role } & Pick<Run, "writes" | "isolation">,
+  what: { session: SessionId; task: Task; role: Role; reviews: boolean } & Pick<Run, "writes" | "isolation">,
   policy: Policy,
   lent: Lent,
 ): Run {
-  const { session, task, role, writes, isolation } = what;
-  const attempt = task.execution.attempts + 1;
+  const { session, task, role, writes, isolation, reviews } = what;
   const runId = lent.runId();
-  const model = task.execution.model ?? role.model ?? policy.model;
   const startedAt = lent.now;
-  const after = begun(task, attempt, runId, lent.now);
-  const clean = isolation === "worktree" && startsClean(task, after, policy) ? { clean: true } : {};
+  const own = reviews ? forReviewer(task, role.name) : task;
+  const model = own.execution.model ?? role.model ?? policy.model;
+  const attempt = reviews ? (task.execution.last_attempt?.attempt ?? 1) : task.execution.attempts + 1;
+  const after = reviews ? beginsReview(task, { runId, role, now: startedAt }) : begun(task, attempt, runId, startedAt);
+  const review = after.execution.last_attempt?.reviewing?.review;
+  const clean = !reviews && isolation === "worktree" && startsClean(task, after, policy) ? { clean: true } : {};
   const about = { session, id: task.id, attempt, runId, role: role.name, model };
-  const run: Run = { ...about, startedAt, isolation, ...clean, writes };
-  const key = breakerKey(role, task, policy);
+  const run: Run = { ...about, startedAt, isolation, ...clean, ...(review ? { review } : {}), writes };
+  const key = breakerKey(role, own, policy);
   if (key) {
     const before = breakerNow(draft, key, lent.now);
     const breaker = onStart(before, taskKey(session, task.id));
@@ -168,6 +186,23 @@ function start(
   draft.add({ of: "run-started", run });
   draft.act({ do: "start-agent", run });
   return run;
+}
+
+/** Whether the work waits for a reviewer, and for whom; `stops`: it goes no further, for it can go on without any, or cannot. */
+function reviewDue(task: Task, policy: Policy): { task: Task; reviewer?: string; stops?: TaskState } {
+  if (!isInReview(task) || !task.execution.last_attempt?.ended_at) return { task };
+  const reviewer = nextReviewer(task, policy);
+  if (reviewer === undefined) {
+    const { settled, state } = concluded(task, policy);
+    return state.status === "pending" ? { task: settled } : { task: settled, stops: state };
+  }
+  const error = cannotReview(policy.roles.get(reviewer), reviewer);
+  const { reviews } = task.execution;
+  if (!error || !reviews) return { task, reviewer };
+  return {
+    task: withExecution(task, { reviews: { ...reviews, error } }),
+    stops: { status: "blocked", reason: "invalid" },
+  };
 }
 
 /** No agent and no new attempt: what the last one left, and a person approved or put in order, is merged. */
@@ -183,11 +218,4 @@ function startMerge(
   draft.add({ of: "run-started", run });
   draft.act({ do: "start-agent", run });
   return run;
-}
-
-function askPerson(draft: Draft, session: SessionId, task: Task, lent: Lent): void {
-  const attempt = task.execution.attempts + 1;
-  const asked = begun(task, attempt, null, lent.now);
-  const after = withState(asked, { status: "blocked", reason: "awaiting-person" });
-  draft.add({ of: "task", session, id: task.id, from: "pending", to: "blocked", by: "daemon", after, attempt });
 }

@@ -10,8 +10,10 @@ import { breakerKeyOf, onFailure, onSuccess } from "./breaker.ts";
 import type { Draft } from "./draft.ts";
 import type { Event, RunEnd } from "./event.ts";
 import { ACCOUNT, Purse, turnsOf } from "./budget.ts";
+import { addPlanned, doneBy } from "./planned.ts";
 import { hinted, isHopeless, met, patternFor, recovered, signatureFor } from "./patterns.ts";
 import { today, type Lent, type Policy } from "./policy.ts";
+import { afterReview, afterWork, withoutReviewer } from "./review.ts";
 import { afterFailure, countsForBreaker, limitEnds } from "./retry.ts";
 
 export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, policy: Policy, lent: Lent): void {
@@ -29,31 +31,39 @@ export function ended(draft: Draft, event: Extract<Event, { type: "ended" }>, po
   if (!task || last?.run_id !== runId) return;
   if (task.status !== "active") {
     // A person took the task away from its agent: what it cost and where it stood are facts all the same.
-    const after = withLast(task, last, { end: event.end, spent }, lent);
+    const after = run.review
+      ? withoutReviewer(task, last, spent, lent.now)
+      : withLast(task, last, { end: event.end, spent }, lent);
     draft.add({ of: "task-edit", session, id, by: "daemon", fields: ["execution.last_attempt"], after });
     return;
   }
-  const charged = withWork(run, withLast(task, last, { end: event.end, spent }, lent), event.end, last);
+  const charged = run.review
+    ? withoutReviewer(task, last, spent, lent.now)
+    : withWork(run, withLast(task, last, { end: event.end, spent }, lent), event.end, last);
   const over = overAfter(draft, { session, task: charged, end: event.end, spent }, policy, lent);
-  const noted = over ? { task: charged } : learn(draft, charged, event.end, lent);
+  const noted = over || run.review ? { task: charged } : learn(draft, charged, event.end, lent);
   const { settled, state } = over
     ? {
         settled: withExecution(charged, { over_budget: over }),
         state: { status: "blocked", reason: "budget" } as const,
       }
-    : settle(noted.task, event.end, policy, { ...lent, known: noted.known, merging: run.merging === true });
+    : run.review
+      ? afterReview(charged, { run, end: event.end }, policy, lent)
+      : settle(noted.task, event.end, policy, { ...lent, known: noted.known, merging: run.merging === true });
   const facts = event.end.kind === "finished" ? event.end.end : event.end.facts;
+  const reached = state.status === "completed" ? doneBy(settled, event.plan) : state;
   draft.add({
     of: "task",
     session,
     id,
     from: "active",
-    to: state.status,
+    to: reached.status,
     by: "daemon",
     attempt,
     facts: factsOf(facts),
-    after: stateful(settled, state),
+    after: stateful(settled, reached),
   });
+  if (state.status === "completed") addPlanned(draft, { session, id, plan: event.plan, by: "daemon" });
 }
 
 /** Where its work is; a merge without an agent leaves all else of the attempt as it was. */
@@ -115,10 +125,7 @@ function settle(task: Task, end: RunEnd, policy: Policy, lent: Settling): { sett
   }
   if (end.end.outcome === "success") {
     const settled = withExecution(task, { failures: undefined });
-    if (task.execution.approve === "after" && !lent.merging) {
-      return { settled, state: { status: "blocked", reason: "awaiting-approval" } };
-    }
-    return { settled, state: { status: "completed" } };
+    return lent.merging ? { settled, state: { status: "completed" } } : afterWork(settled, end.end.work, policy);
   }
   return failed(task, end.end.error, policy, lent);
 }

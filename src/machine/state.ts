@@ -41,6 +41,8 @@ export interface Index {
   waiting: Set<TaskId>;
   /** Tasks that are blocked until a budget is raised. */
   overBudget: Set<TaskId>;
+  /** Tasks that wait for a person, and for no longer than their `due_at`. */
+  asked: Set<TaskId>;
   /** How many tasks are not done yet, by phase. */
   open: Record<Phase, number>;
 }
@@ -64,14 +66,25 @@ export function emptySession(file: SessionFile): Session {
   return {
     file,
     tasks: new Map(),
-    index: { dependents: new Map(), children: new Map(), ready: [], waiting: new Set(), overBudget: new Set(), open },
+    index: {
+      dependents: new Map(),
+      children: new Map(),
+      ready: [],
+      waiting: new Set(),
+      overBudget: new Set(),
+      asked: new Set(),
+      open,
+    },
   };
 }
 
 const PHASE_OF_ROLE: Record<string, Phase> = { "planning-agent": "PLAN", "review-agent": "REVIEW" };
 
-/** The phase of the work that a task is; implementing, unless its role says otherwise. */
+/** The phase of the work that a task is; implementing, unless its role says otherwise, or the work is being judged. */
 export function phaseOfTask(task: Task): Phase {
+  const { last_attempt: last, reviews, approve, plan, reason } = task.execution;
+  const isDone = last?.outcome === "success" && reviews?.attempt === last.attempt;
+  if (isDone || (approve === "after" && plan !== "required" && reason === "awaiting-approval")) return "REVIEW";
   return (Object.hasOwn(PHASE_OF_ROLE, task.agent) ? PHASE_OF_ROLE[task.agent] : undefined) ?? "IMPLEMENT";
 }
 
@@ -106,8 +119,21 @@ const GIVEN_UP = new Set([
 
 /** Whether a step of a workflow may not start yet, whatever its dependencies. */
 export function isHeld({ execution: { workflow, when } }: Task): boolean {
-  if (workflow?.step === undefined || workflow.met) return false;
-  return when !== undefined || workflow.finally === true || workflow.handles !== undefined;
+  if (workflow?.step === undefined) return false;
+  if (isWhole(workflow)) return true;
+  if (workflow.met) return false;
+  const isOne = workflow.index !== undefined || workflow.round !== undefined;
+  return when !== undefined || (!isOne && (workflow.finally === true || workflow.handles !== undefined));
+}
+
+/** Whether a step is done in several tasks: its own never runs, it waits for those. */
+export function isWhole(workflow: Task["execution"]["workflow"]): boolean {
+  return workflow?.for_each !== undefined || workflow?.repeat !== undefined || workflow?.call !== undefined;
+}
+
+/** Whether a person is asked, for so long. */
+export function isAsked({ status, execution: { reason, due_at: due } }: Task): boolean {
+  return status === "blocked" && reason === "awaiting-person" && typeof due === "string";
 }
 
 export function isReady(task: Task, taskOf: (id: TaskId) => Task | undefined): boolean {
@@ -129,6 +155,7 @@ export function setTask(session: Session, id: TaskId, task: Task | null): void {
     removeReady(session, old);
     index.waiting.delete(id);
     index.overBudget.delete(id);
+    index.asked.delete(id);
     for (const dependency of old.relations.dependencies) index.dependents.get(dependency)?.delete(id);
     if (parent) index.children.get(parent)?.delete(id);
     if (isOpen(old)) index.open[phaseOfTask(old)]--;
@@ -140,6 +167,7 @@ export function setTask(session: Session, id: TaskId, task: Task | null): void {
     if (isOpen(task)) index.open[phaseOfTask(task)]++;
     if (task.status === "pending" && task.execution.next_attempt_at) index.waiting.add(id);
     if (task.status === "blocked" && task.execution.over_budget) index.overBudget.add(id);
+    if (isAsked(task)) index.asked.add(id);
     if (isReady(task, (other) => tasks.get(other))) insertReady(session, task);
   } else {
     tasks.delete(id);

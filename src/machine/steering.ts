@@ -6,7 +6,10 @@ import type { Actor, Run, StopReason } from "../model/transition.ts";
 import type { Draft } from "./draft.ts";
 import type { Event } from "./event.ts";
 import { begun, mergesOnly } from "./attempt.ts";
+import { addPlanned, doneBy } from "./planned.ts";
 import type { Policy } from "./policy.ts";
+import { reviewsAfresh } from "./review.ts";
+import { isWhole } from "./state.ts";
 
 type Of<T extends Event["type"]> = Extract<Event, { type: T }>;
 
@@ -36,7 +39,12 @@ export function taskEdited(draft: Draft, event: Of<"task-edited">): void {
 
   if (approval) {
     if (approval.status === "blocked") return note(draft, session, withState(edited, approval), event.fields, by);
-    return move(draft, session, edited, approval, by);
+    if (approval.status !== "completed") return move(draft, session, edited, approval, by);
+    const done = doneBy(edited, event.plan);
+    if (done.status === "blocked")
+      return note(draft, session, withState(withExecution(edited, { approved: undefined }), done), event.fields, by);
+    move(draft, session, edited, done, by);
+    return addPlanned(draft, { session, id: edited.id, plan: event.plan, by });
   }
   if (edited.status === before.status || edited.status === "active" || edited.status === "container") {
     // Running and containing are facts, not wishes: a status that says so by hand is put back.
@@ -71,7 +79,7 @@ export function trustChanged(draft: Draft, event: Of<"trust-changed">): void {
 /** A response that a person wrote is the result of a task that waits for one, or that a person is to do anyway. */
 export function answered(draft: Draft, event: Of<"answered">, policy: Policy, now: Instant): void {
   const found = draft.task(event.session, event.id);
-  if (!found) return;
+  if (!found || isWhole(found.execution.workflow)) return;
   const waits = found.status === "blocked" && found.execution.reason === "awaiting-person";
   const early = found.status === "pending" && policy.roles.get(found.agent)?.runner === "human";
   if (!waits && !early) return;
@@ -84,6 +92,7 @@ export function answered(draft: Draft, event: Of<"answered">, policy: Policy, no
       ...last,
       ended_at: now,
       outcome: event.outcome,
+      answered_by: "person",
       error: success ? null : { class: "unknown", message: event.message },
     },
   });
@@ -91,8 +100,10 @@ export function answered(draft: Draft, event: Of<"answered">, policy: Policy, no
     ? { status: "blocked", reason: "failed" }
     : task.execution.approve === "after"
       ? { status: "blocked", reason: "awaiting-approval" }
-      : { status: "completed" };
+      : doneBy(settled, event.plan);
   move(draft, event.session, settled, state, "person");
+  if (state.status !== "blocked")
+    addPlanned(draft, { session: event.session, id: found.id, plan: event.plan, by: "person" });
 }
 
 export function stopRun(draft: Draft, run: Run, why: StopReason): void {
@@ -157,6 +168,7 @@ function afresh(before: Task, edited: Task): Task {
   return withExecution(edited, {
     failures: undefined,
     fell_back_from: undefined,
+    reviews: reviewsAfresh(edited),
     ...(given ? {} : { approved: undefined }),
   });
 }

@@ -28,6 +28,8 @@ export interface AttemptFacts {
   /** What it did to the code, and how its gates came out; absent where nothing was looked at. */
   work?: Work;
   gates?: GateResult[];
+  /** What a person should know of a review: what its reviewer changed. */
+  noticed?: string[];
 }
 
 /** How an agent's process ended, as its runner reads it. `interrupted` is the daemon's own stop. */
@@ -84,6 +86,10 @@ export interface ResponseFile {
   permission_denials: PermissionDenial[];
   work?: Work;
   gates?: GateResult[];
+  /** Where nobody wrote it: the default, when the time limit had passed. */
+  answered_by?: "time-limit";
+  /** Of a review (`responses/impl-1-a1-r1.json`): whose it is. */
+  role?: string;
 }
 
 export const NO_FACTS: AttemptFacts = {

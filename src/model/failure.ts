@@ -14,6 +14,7 @@ export const FAILURE_CLASSES = [
   "budget",
   "verify",
   "conflict",
+  "rejected",
   "unknown",
 ] as const;
 export type FailureClass = (typeof FAILURE_CLASSES)[number];

@@ -60,6 +60,20 @@ export const BARE_ROLES: readonly Role[] = [
 
 const WRITING_TOOLS = new Set(["Bash", "Edit", "Write", "MultiEdit", "NotebookEdit"]);
 
+/** The role as it reviews: it reads. What needs a permission is refused, and of what could write only single commands are left. */
+export function asReviewer(role: Role): Role {
+  const isWriting = (rule: string) => WRITING_TOOLS.has(rule.replace(/\(.*/s, ""));
+  const mayStay = (rule: string) => !isWriting(rule) || /^Bash\(.+\)$/s.test(rule);
+  const tools = role.tools?.filter(mayStay) ?? [];
+  return {
+    ...role,
+    tools: tools.length > 0 ? tools : ["Read", "Glob", "Grep"],
+    ...(role.allowed_tools ? { allowed_tools: role.allowed_tools.filter(mayStay) } : {}),
+    disallowed_tools: [...(role.disallowed_tools ?? []), "Edit", "Write", "NotebookEdit"],
+    permission_mode: "default",
+  };
+}
+
 /** Whether an agent of this role could change files on its own account: decides what may run side by side. */
 export function mayWrite(role: Role): boolean {
   if (role.runner === "human" || role.runner === "command") return false;

@@ -5,7 +5,10 @@
  */
 import Type, { type Static } from "typebox";
 import { FAILURE_CLASSES } from "./failure.ts";
+import { QUESTION } from "./question-schema.ts";
+import { REVIEW_WISH, REVIEWING, REVIEWS } from "./review-schema.ts";
 import { DURATION_PATTERN } from "./time.ts";
+import { CauseSchema } from "./trigger-schema.ts";
 
 export const STATUSES = ["pending", "active", "completed", "blocked", "container"] as const;
 export const TYPES = ["feature", "bugfix", "refactor", "test", "docs"] as const;
@@ -26,8 +29,9 @@ export const BLOCKED_REASONS = [
   "cancelled",
   "elsewhere",
 ] as const;
-const BUDGETS = ["attempt", "task", "session", "day"] as const;
-export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting"] as const;
+const BUDGETS = ["attempt", "task", "run", "session", "day"] as const;
+const PLANS = ["required", "allowed", "none"] as const;
+export const PENDING_REASONS = ["backoff", "usage-limit", "breaker-open", "waiting", "review"] as const;
 
 const text = (description: string) => Type.String({ description });
 const texts = (description: string) => Type.Array(Type.String(), { description, default: [] });
@@ -111,9 +115,47 @@ const lastAttempt = Type.Object(
     duration_ms: optional(Type.Union([Type.Number(), Type.Null()])),
     model: optional(Type.Union([Type.String(), Type.Null()])),
     merging: optional(Type.Boolean({ description: "Its work is being merged, without an agent." })),
+    reviewing: optional(REVIEWING),
+    answered_by: optional(oneOf(["person", "time-limit"], "Who answered, where a person was asked.")),
   },
   { description: "The latest attempt. Set by Coxswain." },
 );
+
+/** Of a step that is done in several tasks: its own task waits for them. */
+const wholeOf = {
+  for_each: optional(
+    Type.Union([Type.String(), Type.Array(Type.Unknown())], { description: "The items, or {name} of what has them." }),
+  ),
+  max_parallel: optional(Type.Integer({ minimum: 1, description: "Most of its items at the same time." })),
+  repeat: optional(
+    Type.Object(
+      { until: Type.String(), max: Type.Integer({ minimum: 1 }) },
+      { description: "A further round is made until the condition holds." },
+    ),
+  ),
+  call: optional(
+    Type.Object(
+      { workflow: Type.String(), vars: Type.Record(Type.String(), Type.Unknown()) },
+      { description: "The workflow whose steps are done, and what it is given." },
+    ),
+  ),
+  parts: optional(
+    Type.Integer({ minimum: 0, description: "How many tasks were made for it so far. Set by Coxswain." }),
+  ),
+};
+
+/** Of a task that was made for such a step. Set by Coxswain. */
+const partOf = {
+  part_of: optional(taskId("The step's own task, which waits for this one.")),
+  index: optional(Type.Integer({ minimum: 0, description: "Which item of the list it is for." })),
+  item: optional(Type.Unknown({ description: "The item: {item} in its text." })),
+  round: optional(Type.Integer({ minimum: 1, description: "Which round of the step it is." })),
+  told: optional(
+    Type.Record(Type.String(), Type.String(), {
+      description: "Names of values that another task has reported, and which: they are quoted as a stranger's words.",
+    }),
+  ),
+};
 
 const execution = Type.Object(
   {
@@ -125,6 +167,9 @@ const execution = Type.Object(
     ),
     model: optional(text("Model for this task.")),
     effort: optional(text("Reasoning effort for this task, as Claude Code names it.")),
+    retry_base: optional(
+      Type.String({ pattern: DURATION_PATTERN, description: "The first wait before it is tried again, such as 10s." }),
+    ),
     budget_usd: optional(
       Type.Number({
         exclusiveMinimum: 0,
@@ -146,12 +191,27 @@ const execution = Type.Object(
     require_changes: optional(Type.Boolean({ description: "It fails where the code is as it was before." })),
     approve: optional(oneOf(["before", "after"], "Wait for a person before the start, or after the work.")),
     approved: optional(Type.Boolean({ description: "true passes the approval, false rejects." })),
+    review: optional(REVIEW_WISH),
+    ...QUESTION,
+    answer: optional(Type.Unknown({ description: "Your answer to its question: taken, and taken out again." })),
     command: optional(Type.String({ minLength: 1, description: "Shell command of a task whose agent is command." })),
     prompt_file: optional(text("File in the session's folder whose text is the prompt.")),
     response_schema: optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "JSON Schema that the structured answer must satisfy.",
       }),
+    ),
+    plan: optional(
+      oneOf(
+        PLANS,
+        "required: its answer is a plan, whose tasks become its subtasks; allowed: its agent may propose subtasks instead of doing it; none: neither.",
+      ),
+    ),
+    estimate: optional(
+      Type.Object(
+        { minutes: optional(Type.Number({ minimum: 0 })), usd: optional(Type.Number({ minimum: 0 })) },
+        { description: "What the plan that it comes from expects of it." },
+      ),
     ),
     output: optional(text("Name under which later tasks can use the result.")),
     when: optional(text("Condition for running the task.")),
@@ -178,9 +238,27 @@ const execution = Type.Object(
           handles: optional(Type.Array(Type.String(), { description: "It starts if one of these tasks fails." })),
           met: optional(Type.Boolean({ description: "What it waited for is there. Set by Coxswain." })),
           skipped: optional(Type.Boolean({ description: "It was not to be done. Set by Coxswain." })),
-          trouble: optional(Type.String({ description: "What is wrong with its condition. Set by Coxswain." })),
+          trouble: optional(Type.String({ description: "What is wrong with its condition or list. Set by Coxswain." })),
           vars: optional(
-            Type.Record(Type.String(), Type.Unknown(), { description: "What the run was given; in its own task." }),
+            Type.Record(Type.String(), Type.Unknown(), {
+              description: "What the run was given, in its own task; or what a step gave the workflow that it runs.",
+            }),
+          ),
+          python: optional(Type.Boolean({ description: "Its command is Python." })),
+          ...wholeOf,
+          ...partOf,
+          file: optional(Type.String({ description: "Its name in .workflow/workflows/; in the run's own task." })),
+          cause: optional(CauseSchema),
+          concurrency: optional(
+            Type.Integer({ minimum: 1, description: "Most steps of the run at once; in its own task." }),
+          ),
+          outputs: optional(
+            Type.Record(Type.String(), Type.String(), { description: "What it shall come to; in its own task." }),
+          ),
+          results: optional(
+            Type.Record(Type.String(), Type.Unknown(), {
+              description: "What it came to; in its own task. Set by Coxswain.",
+            }),
           ),
         },
         { description: "The run of a workflow that this task is part of. Names in its text stand for values." },
@@ -194,6 +272,7 @@ const execution = Type.Object(
         { description: "What all its attempts have cost so far, at list prices. Set by Coxswain." },
       ),
     ),
+    reviews: optional(REVIEWS),
     fell_back_from: optional(text("The role that gave it up before. Set by Coxswain.")),
     over_budget: optional(
       Type.Object(
@@ -217,6 +296,11 @@ const execution = Type.Object(
     next_attempt_at: optional(
       Type.Union([Type.String(), Type.Null()], {
         description: "When it is tried again. Set by Coxswain; edit it to wait longer or less.",
+      }),
+    ),
+    due_at: optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description: "Until when a person is asked. Set by Coxswain; edit it to wait longer or less.",
       }),
     ),
     reason: optional(

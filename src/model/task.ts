@@ -45,6 +45,7 @@ export function withState(task: Task, state: TaskState): Task {
   delete execution.next_attempt_at;
   if (state.status !== "blocked" || state.reason !== "budget") delete execution.over_budget;
   delete execution.conflict;
+  if (state.status !== "blocked" || state.reason !== "awaiting-person") delete execution.due_at;
   if ((state.status === "pending" || state.status === "blocked") && state.reason) execution.reason = state.reason;
   if (state.status === "pending" && state.nextAttemptAt) execution.next_attempt_at = state.nextAttemptAt;
   return { ...task, status: state.status, execution };

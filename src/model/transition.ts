@@ -39,7 +39,8 @@ export type Transition =
       after: SessionFile | null;
     }
   | { of: "session-edit"; session: SessionId; by: Actor; fields: string[]; after: SessionFile }
-  | { of: "workspace"; text: string; by: Actor };
+  /** `calm`: nothing was wrong. */
+  | { of: "workspace"; text: string; by: Actor; calm?: boolean };
 
 /** State beside the tasks: kept in the checkpoint, no commit of its own. */
 export type Bookkeeping =
@@ -81,6 +82,8 @@ export interface Run {
   clean?: boolean;
   /** No agent: what the last attempt left is merged. */
   merging?: boolean;
+  /** Which review of the attempt it is: what the attempt left is looked at, by the role of this run. */
+  review?: number;
   /** What it may write, for keeping others away: declared paths; `any` when none are declared; `none`. */
   writes: string[] | "any" | "none";
   stopping?: StopReason;

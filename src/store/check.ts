@@ -2,17 +2,25 @@
 import type { ErrorObject, ValidateFunction } from "ajv";
 import type { WrittenConfig } from "../config.ts";
 import type { PatternsFile } from "../model/pattern.ts";
+import type { Plan } from "../model/plan.ts";
+import type { Review } from "../model/review.ts";
 import type { SessionFile } from "../model/session.ts";
 import type { TaskDrop } from "../model/task.ts";
 import type { WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
 import { closest } from "../model/closest.ts";
+import { questionTrouble } from "./answer.ts";
 import { SCHEMAS } from "./schemas.js";
-import { config, patterns, session, taskDrop, workflow } from "./validators.js";
+import { config, patterns, plan, review, session, taskDrop, workflow } from "./validators.js";
 
 /** Unknown keys of a task are kept; only those that are probably misspelt, or belong elsewhere, are problems. */
 export function checkTaskDrop(value: unknown): { ok: TaskDrop } | { problems: Problem[] } {
-  return check<TaskDrop>(taskDrop, value, misspeltKeys(value, SCHEMAS["task-drop.schema.json"], ""));
+  const checked = check<TaskDrop>(taskDrop, value, misspeltKeys(value, SCHEMAS["task-drop.schema.json"], ""));
+  if ("problems" in checked || !checked.ok.execution) return checked;
+  const trouble = questionTrouble(checked.ok.execution);
+  return trouble.length === 0
+    ? checked
+    : { problems: trouble.map((found) => ({ ...found, pointer: `/execution${found.pointer ?? ""}` })) };
 }
 
 export function checkSession(value: unknown): { ok: SessionFile } | { problems: Problem[] } {
@@ -31,6 +39,16 @@ export function checkConfig(value: unknown): { ok: WrittenConfig } | { problems:
 /** Unknown keys are refused: only the form is checked, see `workflow/check.ts` for what its steps say. */
 export function checkWorkflow(value: unknown): { ok: WorkflowFile } | { problems: Problem[] } {
   return check<WorkflowFile>(workflow, value, []);
+}
+
+/** Unknown keys are refused: only the form is checked, see `workflow/plan.ts` for what its tasks say. */
+export function checkPlan(value: unknown): { ok: Plan } | { problems: Problem[] } {
+  return check<Plan>(plan, value, []);
+}
+
+/** What a reviewer has answered; more than was asked for is left alone. */
+export function checkReview(value: unknown): { ok: Review } | { problems: Problem[] } {
+  return check<Review>(review, value, []);
 }
 
 function check<T>(validate: ValidateFunction, value: unknown, more: Problem[]): { ok: T } | { problems: Problem[] } {
@@ -128,6 +146,15 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   variables: "vars",
   inputs: "vars",
   environment: "env",
+  foreach: "for_each",
+  items: "for_each",
+  loop: "for_each",
+  parallel: "max_parallel",
+  call: "workflow",
+  uses: "workflow",
+  with: "vars",
+  retries: "retry",
+  rounds: "repeat",
 };
 
 function unknownKey(error: ErrorObject, pointer: string, field: string): Problem {

@@ -10,6 +10,7 @@ export type Place =
   | { kind: "marker"; session: SessionId }
   | { kind: "role"; name: string }
   | { kind: "patterns" }
+  | { kind: "workflow"; name: string }
   | { kind: "inbox"; name: string }
   | { kind: "session-folder"; session: SessionId }
   | { kind: "session-file"; session: SessionId }
@@ -19,6 +20,8 @@ export type Place =
   | { kind: "task"; session: SessionId; name: string; id: TaskId | null }
   | { kind: "prompt-drop"; session: SessionId; name: string }
   | { kind: "response"; session: SessionId; task: TaskId; attempt: number; format: "json" | "md" }
+  /** What a task proposes, until it is approved; people may edit it. */
+  | { kind: "plan"; session: SessionId; id: TaskId }
   | { kind: "view"; session: SessionId }
   /** Written by the daemon alone and never read back: prompts and answers of attempts, checkpoint, metrics, transcripts. */
   | { kind: "output" }
@@ -34,11 +37,12 @@ export const WRITTEN_BY_PEOPLE: ReadonlySet<Place["kind"]> = new Set<Place["kind
   "session-file",
   "prompt-drop",
   "response",
+  "plan",
   "other",
 ]);
 
 /** Folders of a session in which Coxswain writes. */
-export const PARTS = [".task", "prompts", "responses", ".summaries", "state", ".chat", "messages"] as const;
+export const PARTS = [".task", "prompts", "responses", "plans", ".summaries", "state", ".chat", "messages"] as const;
 const PART_NAMES: ReadonlySet<string> = new Set(PARTS);
 
 const UNFINISHED = /(~|\.tmp|\.swp|\.part|\.crswap|\.bak|\.\d+)$/;
@@ -67,6 +71,10 @@ export function placeOf(path: string): Place {
       return path === at.patterns ? { kind: "patterns" } : otherName(name);
     case "metrics":
       return { kind: "output" };
+    case "workflows":
+      return parts.length === 2 && /^\w[\w-]*\.yaml$/.test(name)
+        ? { kind: "workflow", name: name.slice(0, -".yaml".length) }
+        : otherName(name);
   }
   if (!isSessionId(top)) return isUnfinishedName(name) ? { kind: "ignored" } : { kind: "other" };
   if (second === undefined || (third !== undefined && rest.length > 0)) return otherName(name);
@@ -96,10 +104,13 @@ export const at = {
   summary: (session: SessionId, id: TaskId) => `${session}/.summaries/${id.replace("impl-", "IMPL-")}-summary.md`,
   prompt: (session: SessionId, attempt: string) => `${session}/prompts/${attempt}.md`,
   response: (session: SessionId, attempt: string) => `${session}/responses/${attempt}.json`,
+  plan: (session: SessionId, id: TaskId) => `${session}/plans/${id}.json`,
   chat: (session: SessionId, attempt: string) => `${session}/.chat/chat-${attempt}.md`,
   messages: (session: SessionId, attempt: string) => `${session}/messages/${attempt}.jsonl`,
   checkpoint: (session: SessionId) => `${session}/state/checkpoint.json`,
   workflow: (name: string) => `workflows/${name}.yaml`,
+  /** What is remembered of triggers: written by the daemon alone. */
+  triggers: "workflows/.triggers.json",
   /** The workflow of a run as it was. */
   runWorkflow: (session: SessionId, run: string) => `${session}/workflows/${run}.yaml`,
   runFolder: (runId: string) => `${RUN}/attempts/${runId}`,
@@ -130,7 +141,7 @@ function inFolder(session: SessionId, folder: string, name: string): Place {
     }
     case "prompts":
       if (isUnfinishedName(name)) return { kind: "ignored" };
-      if (parseAttemptName(name.replace(/\.md$/, ""))) return { kind: "output" };
+      if (parseAttemptName(name.replace(/(-r\d+)?\.md$/, ""))) return { kind: "output" };
       return isTextDrop(name) ? { kind: "prompt-drop", session, name } : otherName(name);
     case "responses": {
       if (isUnfinishedName(name)) return { kind: "ignored" };
@@ -138,6 +149,10 @@ function inFolder(session: SessionId, folder: string, name: string): Place {
       const attempt = match?.[1] === undefined ? undefined : parseAttemptName(match[1]);
       if (!attempt) return { kind: "output" };
       return { kind: "response", session, ...attempt, format: match?.[2] === "md" ? "md" : "json" };
+    }
+    case "plans": {
+      const base = name.endsWith(".json") ? name.slice(0, -".json".length) : "";
+      return isTaskId(base) ? { kind: "plan", session, id: base } : otherName(name);
     }
     case ".summaries":
       return { kind: "view", session };

@@ -2,6 +2,8 @@
 export const SCHEMAS: Record<
   | "config.schema.json"
   | "patterns.schema.json"
+  | "plan.schema.json"
+  | "review.schema.json"
   | "session.schema.json"
   | "task.schema.json"
   | "task-drop.schema.json"

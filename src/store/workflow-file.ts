@@ -1,9 +1,17 @@
 /** A workflow's file: read, and checked as a whole; every problem with line and column. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from "yaml";
+import { closest } from "../model/closest.ts";
 import type { Vars, WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
-import { findingsIn, type Finding } from "../workflow/check.ts";
+import { findingsIn } from "../workflow/check.ts";
+import type { Finding } from "../workflow/finding.ts";
+import { nestedFindings, type Named } from "../workflow/nested.ts";
+import { questionTrouble } from "./answer.ts";
 import { checkWorkflow } from "./check.ts";
+import { at as placeAt } from "./paths.ts";
+import { readRegular } from "./scan.ts";
 
 const MAX_WORKFLOW_BYTES = 256 * 1024;
 const MAX_DEPTH = 32;
@@ -13,8 +21,11 @@ const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 
 export type ReadWorkflow = { ok: WorkflowFile } | { problems: Problem[] };
 
-/** `roles`: those that there are, where they are known. */
-export function readWorkflow(text: string, roles?: Iterable<string>): ReadWorkflow {
+/** The text of another workflow, by its name; or why there is none. */
+export type OtherWorkflows = (name: string) => string | Problem;
+
+/** `roles`: those that there are, where they are known; and so with the workflows that it may run. */
+export function readWorkflow(text: string, roles?: Iterable<string>, others?: OtherWorkflows): ReadWorkflow {
   const yaml = readYaml(text);
   if ("problems" in yaml) return yaml;
   const { document, source, place } = yaml;
@@ -23,12 +34,58 @@ export function readWorkflow(text: string, roles?: Iterable<string>): ReadWorkfl
   const findings: Finding[] =
     "problems" in checked
       ? checked.problems.map((found) => ({ problem: found, path: pathOf(found.pointer) }))
-      : findingsIn(checked.ok, roles);
+      : [
+          ...findingsIn(checked.ok, roles, questionTrouble),
+          ...(others ? nestedFindings(checked.ok, namedBy(others, roles)) : []),
+        ];
   const told = findings
     .slice(0, MOST_TOLD)
     .map((found) => ({ ...found.problem, ...at(document, found, source, place) }));
   if (told.length > 0) return { problems: told };
   return checked as { ok: WorkflowFile };
+}
+
+function namedBy(others: OtherWorkflows, roles: Iterable<string> | undefined): Named {
+  const known = new Map<string, ReturnType<Named>>();
+  const read = (name: string): ReturnType<Named> => {
+    const text = others(name);
+    if (typeof text !== "string") return { code: text.code, message: text.message, hint: text.hint ?? "" };
+    const inner = readWorkflow(text, roles);
+    if ("ok" in inner) return inner;
+    const [first] = inner.problems;
+    const message = `In the workflow ${name}, line ${first?.line}, column ${first?.column}: ${first?.message}`;
+    return { code: "wrong-value", message, hint: first?.hint ?? "Mend it there." };
+  };
+  return (name) => {
+    const result = known.get(name) ?? read(name);
+    known.set(name, result);
+    return result;
+  };
+}
+
+/** The workflows of a workspace, as they are on disk. `mayRun` says what is not to be used. */
+export function workflowsIn(
+  folder: string,
+  mayRun: (path: string, content: Buffer) => Problem | undefined,
+): OtherWorkflows {
+  return (name) => {
+    const path = placeAt.workflow(name);
+    const found = readRegular(join(folder, path));
+    if (found) return mayRun(path, found.content) ?? found.content.toString("utf8");
+    const near = closest(name, workflowNames(folder));
+    const hint = near ? `Did you mean ${near}?` : `Put it there: .workflow/${path}.`;
+    return problem("unknown-workflow", `There is no workflow ${name}.`, { pointer: "/workflow", hint });
+  };
+}
+
+export function workflowNames(folder: string): string[] {
+  try {
+    return readdirSync(join(folder, "workflows"))
+      .flatMap((name) => (/^\w[\w-]*\.yaml$/.test(name) ? [name.slice(0, -".yaml".length)] : []))
+      .sort();
+  } catch {
+    return [];
+  }
 }
 
 /** Variables for a run, in YAML or JSON: one object. */

@@ -4,15 +4,18 @@ import type { SessionFile } from "../model/session.ts";
 import { pathsOf, type Task } from "../model/task.ts";
 import { graphOf } from "./graph.ts";
 import { code, generatedFrom, markdownText } from "./markdown.ts";
+import { proposedLines, type Proposed } from "./proposed.ts";
 import { branches, isContainer, progressOf, type Branch } from "./outline.ts";
 
 export interface ImplPlanOf {
   session: SessionFile;
   tasks: readonly Task[];
+  /** What waits for a person's approval. */
+  proposed?: readonly Proposed[];
 }
 
 /** The page; the same state gives the same bytes, whatever the order of tasks. */
-export function implPlan({ session, tasks }: ImplPlanOf): string {
+export function implPlan({ session, tasks, proposed = [] }: ImplPlanOf): string {
   const tree = branches(tasks);
   const all = tree.flatMap(({ task, subtasks }) => [task, ...subtasks]);
   return [
@@ -23,6 +26,7 @@ export function implPlan({ session, tasks }: ImplPlanOf): string {
     "## Overview",
     ...overview(session, tree),
     "",
+    ...proposed.flatMap(proposedLines),
     "## Requirements",
     ...orNone(distinct(all.flatMap((task) => task.context.requirements)).map((text) => `- ${text}`)),
     "",

@@ -6,6 +6,7 @@ import { stateOf, type Task } from "../model/task.ts";
 import { formatDuration } from "../model/time.ts";
 import { code, cut, fenced, firstLine, generatedFrom, markdownText } from "./markdown.ts";
 import { figures } from "./figures.ts";
+import { reviewLines } from "./reviews.ts";
 import { latestAttempt } from "./outline.ts";
 import { changedFiles, plannedFiles } from "./changes.ts";
 
@@ -32,11 +33,13 @@ export function summary({ session, task, response }: SummaryOf): string {
     "",
     `Session ${code(session.session_id)} · agent ${code(task.agent)} · type ${task.type} · [📋](../.task/${task.id}.json)`,
     ...section("What changed", changes(task, response)),
+    ...section("Outputs", outputs(task)),
     ...section("Result", result(response, answer)),
     ...section("Error", error(task, response)),
     ...section("Permission denials", denials(response)),
     ...section("Acceptance criteria", orNone(task.context.acceptance.map((text) => `- ${markdownText(text)}`))),
     ...section("Gates", gates(task, response)),
+    ...section("Reviews", reviewLines(task)),
     ...section("Figures", figures(task, response)),
     "",
   ].join("\n");
@@ -99,6 +102,16 @@ function result(response: ResponseFile | null, answer: string): string[] {
     fenced(cut(response.result, LONGEST_RESULT)),
     ...(cutOff ? ["", `The rest is in ${code(answer)}.`] : []),
   ];
+}
+
+/** What a run of a workflow came to. */
+function outputs({ execution: { workflow } }: Task): string[] {
+  return Object.entries(workflow?.results ?? {}).flatMap(([name, value]) => {
+    const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+    return text.includes("\n")
+      ? [`- ${code(name)}:`, "", fenced(cut(text, LONGEST_RESULT)), ""]
+      : [`- ${code(name)}: ${code(text)}`];
+  });
 }
 
 function error(task: Task, response: ResponseFile | null): string[] {

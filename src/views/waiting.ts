@@ -4,6 +4,7 @@ import type { SessionFile } from "../model/session.ts";
 import { stateOf, type BlockedReason, type PendingReason, type Task } from "../model/task.ts";
 import { instant, isInstant, toMs, type Instant } from "../model/time.ts";
 import { unreachable } from "../model/unreachable.ts";
+import { isInReview } from "../machine/review.ts";
 import { releases } from "../machine/state.ts";
 import { code, firstLine, markdownText } from "./markdown.ts";
 import { latestAttempt } from "./outline.ts";
@@ -19,11 +20,11 @@ export function whyItWaits(task: Task, around: Surroundings): string | undefined
   const state = stateOf(task);
   switch (state.status) {
     case "pending": {
-      const parts = [waitOf(task, state.reason, state.nextAttemptAt), dependenciesOf(task, around)];
+      const parts = [waitOf(task, state.reason, state.nextAttemptAt), dependenciesOf(task, around), partsOf(task)];
       return parts.filter((part) => part !== undefined).join("; ") || undefined;
     }
     case "blocked":
-      if (state.reason === "awaiting-person") return responseWanted(task);
+      if (state.reason === "awaiting-person") return responseWanted(task, around);
       if (state.reason === "elsewhere")
         return `its agent runs on another machine: ${code("cox sync")} brings what came of it; to run it here too: ${retry(task, around)}`;
       if (state.reason !== "awaiting-approval") return undefined;
@@ -43,7 +44,9 @@ export function whatIsWrong(task: Task, around: Surroundings): string | undefine
   if (state.status !== "blocked") return undefined;
   const mend = Object.hasOwn(MENDING, state.reason) ? MENDING[state.reason] : MENDING.failed;
   if (mend === null) return undefined;
-  const error = BY_DECISION.has(state.reason) ? undefined : task.execution.last_attempt?.error;
+  const { last_attempt: last, reviews } = task.execution;
+  const failed = isInReview(task) ? reviews?.error : last?.error;
+  const error = BY_DECISION.has(state.reason) && failed?.class !== "rejected" ? undefined : failed;
   const said = [task.execution.conflict?.message, error?.message, error?.hint].filter(
     (text) => text !== undefined && text.trim() !== "",
   );
@@ -85,6 +88,7 @@ function raise(task: Task, around: Surroundings): string {
   const where = {
     attempt: `\`budget.attempt_${unit}\` in config.yaml`,
     task: `\`execution.budget_${unit}\``,
+    run: `\`execution.budget_${unit}\` of the run's own task`,
     session: `\`budget_${unit}\` in workflow-session.json, or \`budget.session_${unit}\` in config.yaml`,
     day: `\`budget.day_${unit}\` in config.yaml, or wait for tomorrow`,
   }[of];
@@ -127,13 +131,15 @@ const WAITS: Record<PendingReason, string> = {
   "usage-limit": "usage limit: goes on",
   "breaker-open": "too many failures of its role and model: goes on",
   waiting: "waits",
+  review: "its work is done and is to be reviewed",
 };
 
 function waitOf(task: Task, reason: PendingReason | undefined, at: Instant | undefined): string | undefined {
   if (!reason && !at) return undefined;
   const known = reason !== undefined && Object.hasOwn(WAITS, reason);
   const what = known ? WAITS[reason] : reason ? markdownText(reason) : "starts";
-  const error = reason === "backoff" ? task.execution.last_attempt?.error : undefined;
+  const { last_attempt: last, reviews } = task.execution;
+  const error = reason === "backoff" ? (isInReview(task) ? reviews?.error : last?.error) : undefined;
   const when = at ? ` at ${moment(at)}` : " as soon as it can";
   return `${what}${when}${error ? ` (${markdownText(error.class)}: ${firstLine(error.message, 120)})` : ""}`;
 }
@@ -153,6 +159,21 @@ function dependenciesOf(task: Task, { taskOf }: Surroundings): string | undefine
   return `waits for ${named.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
 }
 
-function responseWanted(task: Task): string {
-  return `waits for a person: write ${code(`responses/${attemptName(task.id, latestAttempt(task))}.md`)}`;
+/** A step that is done in several tasks has begun, and is over when they are. */
+function partsOf({ execution: { workflow } }: Task): string | undefined {
+  if (workflow?.parts === undefined) return undefined;
+  const { parts, for_each: list, repeat } = workflow;
+  if (list !== undefined) return `waits for its ${parts} ${parts === 1 ? "item" : "items"}`;
+  return repeat
+    ? `waits for round ${parts} of ${repeat.max}`
+    : `waits for its ${parts} ${parts === 1 ? "step" : "steps"}`;
+}
+
+function responseWanted(task: Task, around: Surroundings): string {
+  const { choices, form, due_at: due, default: otherwise } = task.execution;
+  const file = code(`responses/${attemptName(task.id, latestAttempt(task))}.${form ? "json" : "md"}`);
+  const among = choices ? ` (${choices.map(markdownText).join(", ")})` : "";
+  const then = otherwise === undefined ? "it has failed" : `it is ${code(JSON.stringify(otherwise))}`;
+  const until = due ? `; at ${moment(due)} ${then}` : "";
+  return `waits for a person: ${command("answer", task, around)}${among}, or write ${file}${until}`;
 }

@@ -2,24 +2,26 @@
 import { checkCondition } from "./condition.ts";
 import { closest } from "../model/closest.ts";
 import { STEP_KINDS, type Step, type WorkflowFile } from "../model/workflow.ts";
-import { problem, type Problem, type ProblemCode } from "../problems.ts";
-import { kindsOf, OWN_NAMES, stepsOf } from "./steps.ts";
+import { questionFindings } from "./check-people.ts";
+import { reviewFindings } from "./check-review.ts";
+import { wholeFindings } from "./check-wholes.ts";
+import { finding, type Finding } from "./finding.ts";
+import { planStepFindings } from "./plan-step.ts";
+import { kindsOf, OWN_NAMES, stepsOf, textsOf } from "./steps.ts";
 import { nameOf, namesIn } from "./template.ts";
+import { outputsFindings } from "./outputs.ts";
 import { isTool, PLAIN_TOOLS } from "./tools.ts";
+import { triggerFindings } from "./triggers.ts";
 import { asType, declaredVars, isDeclaring, varsOf } from "./vars.ts";
-
-/** A problem at a place of the file: keys and positions of a list. */
-export interface Finding {
-  problem: Problem;
-  path: (string | number)[];
-  /** What of the value there is meant. */
-  text?: string;
-}
 
 const OF_A_STEP = ["outcome", "file"];
 
-/** `roles`: those that there are, where they are known. */
-export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Finding[] {
+/** `roles`: those that there are, where they are known. `trouble`: what is wrong with a question. */
+export function findingsIn(
+  file: WorkflowFile,
+  roles?: Iterable<string>,
+  trouble?: Parameters<typeof questionFindings>[1],
+): Finding[] {
   const steps = stepsOf(file);
   const known = roles === undefined ? undefined : [...roles];
   return [
@@ -31,18 +33,17 @@ export function findingsIn(file: WorkflowFile, roles?: Iterable<string>): Findin
     ...outputFindings(file, steps),
     ...varFindings(file),
     ...toolFindings(file),
+    ...retryFindings(file),
+    ...reviewFindings(file, known),
+    ...questionFindings(file, trouble),
     ...(known ? roleFindings(file, known) : []),
     ...nameFindings(file, steps),
     ...conditionFindings(file, steps),
+    ...wholeFindings(file, steps),
+    ...triggerFindings(file),
+    ...outputsFindings(file, steps),
+    ...planStepFindings(steps),
   ];
-}
-
-function finding(
-  code: ProblemCode,
-  message: string,
-  { path, hint, text }: { path: Finding["path"]; hint: string; text?: string },
-): Finding {
-  return { problem: problem(code, message, { hint }), path, ...(text === undefined ? {} : { text }) };
 }
 
 const tell = (place: number, { id }: Step) => `Step ${place + 1} (${id})`;
@@ -132,12 +133,15 @@ function conditionFindings(file: WorkflowFile, steps: readonly Step[]): Finding[
   );
   const vars = Object.fromEntries(Object.entries(varsOf(file)).map(([name, { type }]) => [name, type]));
   const before = ancestors(steps, places);
-  return file.steps.flatMap(({ when }, place): Finding[] => {
-    if (when === undefined) return [];
-    const checked = checkCondition(when, { vars, outputs: [...outputs.keys()] });
+  const conditions = file.steps.flatMap(({ when, for_each, repeat }, place) => [
+    ...(when === undefined ? [] : [{ text: when, place, key: ["when"], own: for_each ? ITEM : [] }]),
+    ...(repeat ? [{ text: repeat.until, place, key: ["repeat", "until"], own: ROUND }] : []),
+  ]);
+  return conditions.flatMap(({ text, place, key, own }): Finding[] => {
+    const checked = checkCondition(text, { vars, outputs: [...outputs.keys()], own });
     const wrong = (message: string, hint: string) =>
       finding("bad-condition", `The condition of step ${place + 1}: ${message}.`, {
-        path: ["steps", place, "when"],
+        path: ["steps", place, ...key],
         hint,
       });
     if ("wrong" in checked)
@@ -151,6 +155,7 @@ function conditionFindings(file: WorkflowFile, steps: readonly Step[]): Finding[
           near ? `Did you mean ${near}?` : `Steps are ${few([...places.keys()])}.`,
         );
       }
+      if (own === ROUND && id === steps[place]?.id) return [];
       return before(place).has(id) ? [] : wrong(`${id} need not be over by then`, `Add it: needs: [${id}].`);
     });
   });
@@ -215,7 +220,7 @@ function varFindings({ vars = {} }: WorkflowFile): Finding[] {
     if ((OWN_NAMES as readonly string[]).includes(name) || !/^[A-Za-z_][\w-]*$/.test(name))
       return finding("wrong-value", `A variable cannot be called ${name}.`, {
         path,
-        hint: "Letters, digits and _ make a name; steps, run, session and env are taken.",
+        hint: `Letters, digits and _ make a name; ${OWN_NAMES.join(", ")} are taken.`,
       });
     if (fallback === undefined) return [];
     const fits = asType(fallback, type);
@@ -230,6 +235,16 @@ function varFindings({ vars = {} }: WorkflowFile): Finding[] {
         hint: "Add it to enum, or take another.",
       });
     return [];
+  });
+}
+
+function retryFindings({ steps }: WorkflowFile): Finding[] {
+  return steps.flatMap(({ retry, max_attempts }, place) => {
+    if (retry?.attempts === undefined || max_attempts === undefined) return [];
+    return finding("wrong-value", `Step ${place + 1} says twice how often it is tried.`, {
+      path: ["steps", place, "max_attempts"],
+      hint: "Keep max_attempts or retry.attempts.",
+    });
   });
 }
 
@@ -273,51 +288,68 @@ function nameFindings(file: WorkflowFile, steps: readonly Step[]): Finding[] {
   );
   const vars = Object.keys(file.vars ?? {});
   const before = ancestors(steps, places);
-  return steps.flatMap((step, place) =>
-    namesIn(step.text, step.kind).flatMap((part): Finding[] => {
-      const { name, path: fields } = part;
-      const wrong = (message: string, hint: string) => [
-        finding("unknown-name", message, { path: ["steps", place, step.kind], hint, text: nameOf(part) }),
-      ];
-      const shown = `{${nameOf(part)}}`;
-      const notBefore = (other: Step) =>
-        wrong(`${shown} is of ${other.id}, which need not be over by then.`, `Add it: needs: [${other.id}].`);
-      switch (name) {
-        case "steps": {
-          const [id = "", field = "", ...more] = fields;
-          const other = steps[places.get(id) ?? -1];
-          if (!other) {
-            const near = closest(id, [...places.keys()]);
-            return wrong(
-              `${shown}: there is no step ${id || "named"}.`,
-              near ? `Did you mean ${near}?` : "Write {steps.<id>.outcome}.",
-            );
-          }
-          if (!OF_A_STEP.includes(field) || more.length > 0)
-            return wrong(`${shown}: of a step there are outcome and file.`, `Write {steps.${id}.outcome}.`);
-          return before(place).has(id) ? [] : notBefore(other);
-        }
-        case "run":
-          return fields.join(".") === "id" ? [] : wrong(`${shown}: of the run there is its id.`, "Write {run.id}.");
-        case "session":
-          return fields.length === 0 ? [] : wrong(`${shown}: the session is a name.`, "Write {session}.");
-        case "env": {
-          const [variable = "", ...more] = fields;
-          if (more.length === 0 && step.says.env?.includes(variable)) return [];
-          return wrong(`${shown} is not passed to this step.`, `List it: env: [${variable || "NAME"}].`);
-        }
-      }
-      const producer = outputs.get(name);
-      if (producer) return before(place).has(producer.id) ? [] : notBefore(producer);
-      if (vars.includes(name) || !isDeclaring(file)) return [];
-      const near = closest(name, [...vars, ...outputs.keys()]);
-      return wrong(
-        `There is no ${shown}.`,
-        near ? `Did you mean {${near}}?` : `Declare ${name} under vars, or write {{${nameOf(part)}}} for the braces.`,
-      );
-    }),
+  const texts = steps.flatMap((step, place) =>
+    textsOf(file.steps[place] ?? {}, step).flatMap((found) =>
+      namesIn(found.text, found.kind).map((part) => ({ step, place, part, key: found.path })),
+    ),
   );
+  return texts.flatMap(({ step, place, part, key }): Finding[] => {
+    const { name, path: fields } = part;
+    const wrong = (message: string, hint: string) => [
+      finding("unknown-name", message, { path: ["steps", place, ...key], hint, text: nameOf(part) }),
+    ];
+    const shown = `{${nameOf(part)}}`;
+    const notBefore = (other: Step) =>
+      wrong(`${shown} is of ${other.id}, which need not be over by then.`, `Add it: needs: [${other.id}].`);
+    switch (name) {
+      case "steps": {
+        const [id = "", field = "", ...more] = fields;
+        const other = steps[places.get(id) ?? -1];
+        if (!other) {
+          const near = closest(id, [...places.keys()]);
+          return wrong(
+            `${shown}: there is no step ${id || "named"}.`,
+            near ? `Did you mean ${near}?` : "Write {steps.<id>.outcome}.",
+          );
+        }
+        if (!OF_A_STEP.includes(field) || more.length > 0)
+          return wrong(`${shown}: of a step there are outcome and file.`, `Write {steps.${id}.outcome}.`);
+        return before(place).has(id) ? [] : notBefore(other);
+      }
+      case "item":
+      case "index":
+      case "round": {
+        const needed = name === "round" ? "repeat" : "for_each";
+        if (step.says[needed] !== undefined && key[0] !== "for_each") return [];
+        const hint = key[0] === "for_each" ? "Name a list." : `Give the step ${needed}, or take another name.`;
+        return wrong(`${shown} is there only in a step that has ${needed}.`, hint);
+      }
+      case "run":
+        return ["id", "cause"].includes(fields.join("."))
+          ? []
+          : wrong(`${shown}: of the run there are its id and its cause.`, "Write {run.id}.");
+      case "session":
+        return fields.length === 0 ? [] : wrong(`${shown}: the session is a name.`, "Write {session}.");
+      case "env": {
+        const [variable = "", ...more] = fields;
+        if (more.length === 0 && step.says.env?.includes(variable)) return [];
+        return wrong(`${shown} is not passed to this step.`, `List it: env: [${variable || "NAME"}].`);
+      }
+    }
+    const producer = outputs.get(name);
+    const isLastRound = producer === step && step.says.repeat !== undefined;
+    if (producer) return isLastRound || before(place).has(producer.id) ? [] : notBefore(producer);
+    if (vars.includes(name) || !isDeclaring(file)) return [];
+    const near = closest(name, [...vars, ...outputs.keys()]);
+    return wrong(
+      `There is no ${shown}.`,
+      near ? `Did you mean {${near}}?` : `Declare ${name} under vars, or write {{${nameOf(part)}}} for the braces.`,
+    );
+  });
 }
+
+const ITEM = ["item", "index"] as const;
+const ROUND = ["round"] as const;
 
 /** For a step's place, the ids of all that is over when it starts. */
 function ancestors(

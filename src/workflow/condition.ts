@@ -8,7 +8,11 @@ const LONGEST_CONDITION = 1000;
 export interface Names {
   vars: Readonly<Record<string, VarType>>;
   outputs: readonly string[];
+  /** Of the one task: its item, its number. */
+  own?: readonly OwnName[];
 }
+
+export type OwnName = "item" | "index" | "round";
 
 const TYPES: Record<VarType, string> = {
   string: "string",
@@ -51,10 +55,24 @@ export function isMet(
   }
 }
 
-function environmentFor({ vars, outputs }: Names): Environment {
+/** Whether it is asked of each item of a list, and not of the step. */
+export function asksOfItem(text: string): boolean {
+  let asks = false;
+  try {
+    walk(new Environment({ unlistedVariablesAreDyn: true }).parse(text).ast, (node) => {
+      if (node.op === "id" && (node.args === "item" || node.args === "index")) asks = true;
+    });
+  } catch {
+    return false; // what is wrong with it is told where it is checked
+  }
+  return asks;
+}
+
+function environmentFor({ vars, outputs, own = [] }: Names): Environment {
   const environment = new Environment({ unlistedVariablesAreDyn: false });
   for (const [name, type] of Object.entries(vars)) environment.registerVariable(name, TYPES[type]);
   for (const name of outputs) environment.registerVariable(name, "dyn");
+  for (const name of own) environment.registerVariable(name, name === "item" ? "dyn" : "int");
   return environment
     .registerVariable("steps", "map")
     .registerVariable("run", "map")

@@ -99,6 +99,45 @@ export function fillCommand(template: string, values: Values): Filled<string> {
   };
 }
 
+/**
+ * A shell command that runs Python, inline or of a file ending in .py. `values`: the file with the step's values, as
+ * JSON; the Python finds them under that name, and at the path in COX_VALUES. `script`: where inline Python is put.
+ */
+export function pythonCommand(python: string, { values, script }: { values: string; script: string }): string {
+  const file = isPythonFile(python) ? python.trim() : undefined;
+  return [
+    "command -v python3 >/dev/null || { echo 'This step is Python, and there is no python3 on the PATH: install it, then cox retry.' >&2; exit 127; }",
+    `COX_VALUES=${quote(values)} exec python3 -c ${quote(BEGINNING)} ${quote(file ?? script)}${file === undefined ? "" : " file"}`,
+  ].join("\n");
+}
+
+export function isPythonFile(python: string): boolean {
+  return /^\S.*\.py$/.test(python.trim()) && !python.trim().includes("\n");
+}
+
+/** The values are read, never spliced: what they say is nowhere read as Python. */
+const BEGINNING = `import json, os, runpy, sys
+with open(os.environ["COX_VALUES"], encoding="utf-8") as found:
+    values = json.load(found)
+script, *of_a_file = sys.argv[1:]
+sys.argv = [script]
+if of_a_file:
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+runpy.run_path(script, {"values": values}, "__main__")`;
+
+/** What a workflow is given that another runs: a name alone stands for its value as it is, any other text is a text. */
+export function givenTo(template: string, values: Values): Filled<Value> {
+  const missing = missingIn(template, "prompt", values);
+  if (missing !== undefined) return { missing };
+  const parts = partsOf(template, "prompt");
+  const named = namesIn(template, "prompt").map((part) => valueOf(values, nameOf(part)));
+  const [only] = parts;
+  if (only && parts.length === 1 && "name" in only) return { ok: valueOf(values, nameOf(only)) };
+  const text = parts.map((part) => ("text" in part ? part.text : textOf(valueOf(values, nameOf(part))))).join("");
+  const from = named.find((value) => value.from)?.from;
+  return { ok: { value: text, ...(from ? { from } : {}) } };
+}
+
 function missingIn(template: string, kind: StepKind, values: Values): string | undefined {
   for (const part of namesIn(template, kind)) {
     const value = values.get(nameOf(part));
@@ -108,14 +147,14 @@ function missingIn(template: string, kind: StepKind, values: Values): string | u
   return undefined;
 }
 
-function valueOf(values: Values, name: string): Value {
+export function valueOf(values: Values, name: string): Value {
   const value = values.get(name);
   return value === undefined || typeof value === "string" ? { value: "" } : value;
 }
 
 const isPlainly = (value: unknown) => value === null || typeof value === "number" || typeof value === "boolean";
 
-function textOf({ value, text }: Value): string {
+export function textOf({ value, text }: Value): string {
   if (text !== undefined) return text;
   return typeof value === "string" ? value : JSON.stringify(value);
 }

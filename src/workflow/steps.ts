@@ -2,7 +2,7 @@
 import { STEP_KINDS, type Step, type StepFile, type StepKind, type WorkflowFile } from "../model/workflow.ts";
 
 /** Names that stand for something in every workflow. */
-export const OWN_NAMES = ["steps", "run", "session", "env"] as const;
+export const OWN_NAMES = ["steps", "run", "session", "env", "item", "index", "round"] as const;
 
 /** `Load Data` → `load_data`. */
 function idFrom(name: string): string {
@@ -47,6 +47,19 @@ export function stepsOf({ steps, defaults }: WorkflowFile): Step[] {
       step.needs = result.flatMap((other) => (other.says.on_error === step.id ? other.id : []));
   }
   return result;
+}
+
+/** All texts of a step in which names stand for values, and where in the file they are. */
+export function textsOf(
+  file: StepFile,
+  step: Pick<Step, "kind" | "text"> | undefined,
+): { text: string; kind: StepKind; path: (string | number)[] }[] {
+  const own = step ? [{ text: step.text, kind: step.kind, path: [step.kind] }] : [];
+  const list = typeof file.for_each === "string" ? [{ text: file.for_each, path: ["for_each"] }] : [];
+  const given = Object.entries(file.vars ?? {}).flatMap(([name, text]) =>
+    typeof text === "string" ? [{ text, path: ["vars", name] }] : [],
+  );
+  return [...own, ...[...list, ...given].map((found) => ({ ...found, kind: "prompt" as const }))];
 }
 
 function free(id: string, taken: ReadonlySet<string>): string {

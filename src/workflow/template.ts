@@ -10,6 +10,8 @@ export type Part = { text: string } | { name: string; path: string[] };
 const TOKEN = /(\$?)(?:\{\{([A-Za-z_][\w.-]*)\}\}|(\{\{)|\{([A-Za-z_][\w-]*(?:\.[\w-]+)*)\})/g;
 
 export function partsOf(template: string, kind: StepKind): Part[] {
+  if (kind === "python") return pythonParts(template);
+  if (kind === "workflow") return [{ text: template }];
   const parts: Part[] = [];
   const say = (text: string) => {
     const last = parts.at(-1);
@@ -31,6 +33,13 @@ export function partsOf(template: string, kind: StepKind): Part[] {
   }
   say(template.slice(from));
   return parts;
+}
+
+/** Braces belong to Python: there, `values["name"]` stands for a value, and the text stays as it is. */
+function pythonParts(template: string): Part[] {
+  const named = [...template.matchAll(/\bvalues\[\s*(["'])([A-Za-z_][\w-]*)\1\s*\]/g)].map(([, , name = ""]) => name);
+  const asked = named.filter((name) => name !== "steps" && name !== "run");
+  return [{ text: template }, ...asked.map((name) => ({ name, path: [] }))];
 }
 
 /** As it stands in the text, without braces. */

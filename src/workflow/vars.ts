@@ -2,7 +2,7 @@
 import { closest } from "../model/closest.ts";
 import type { Vars, VarType, WorkflowFile } from "../model/workflow.ts";
 import { problem, type Problem } from "../problems.ts";
-import { OWN_NAMES, stepsOf } from "./steps.ts";
+import { OWN_NAMES, stepsOf, textsOf } from "./steps.ts";
 import { namesIn } from "./template.ts";
 
 export interface Declared {
@@ -38,9 +38,16 @@ export function varsOf(file: WorkflowFile): Record<string, Declared> {
   if (isDeclaring(file)) return declaredVars(file);
   const steps = stepsOf(file);
   const known = new Set<string>([...OWN_NAMES, ...steps.flatMap(({ says }) => says.output_variable ?? [])]);
-  const names = steps.flatMap(({ text, kind }) => namesIn(text, kind).map(({ name }) => name));
+  const texts = file.steps.flatMap((step, place) => textsOf(step, steps[place]));
+  const lists = new Set(
+    file.steps.flatMap(({ for_each }) => (typeof for_each === "string" ? wholeNames(for_each) : [])),
+  );
+  const names = texts.flatMap(({ text, kind }) => namesIn(text, kind).map(({ name }) => name));
   const given = [...new Set(names)].filter((name) => !known.has(name));
-  return Object.fromEntries(given.map((name) => [name, { type: "string", fallback: undefined, description: "" }]));
+  const declared = (name: string): Declared => ({
+    ...{ type: lists.has(name) ? "list" : "string", fallback: undefined, description: "" },
+  });
+  return Object.fromEntries(given.map((name) => [name, declared(name)]));
 }
 
 /** The variables of a run from what it is given: texts become what their type says. */
@@ -90,6 +97,11 @@ export function asType(value: unknown, type: VarType): { ok: unknown } | { wrong
     case "object":
       return typeof read === "object" && read !== null && !Array.isArray(read) ? { ok: read } : { wrong: "an object" };
   }
+}
+
+/** `{files}` as a whole; a field of something is no list of its own. */
+function wholeNames(text: string): string[] {
+  return namesIn(text, "prompt").flatMap(({ name, path }) => (path.length === 0 ? [name] : []));
 }
 
 function typeOf(value: unknown): VarType {

@@ -1,34 +1,12 @@
 /** Waits beside a clock on the wall that is set, and a machine that sleeps. */
 import assert from "node:assert/strict";
-import { readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { test } from "node:test";
-import { pathToFileURL } from "node:url";
 import { Alarm } from "../../src/daemon/alarm.ts";
 import { steady } from "../../src/daemon/steady.ts";
 import { assertRanOnce, assertWhole, killDaemon, NOTES, ran } from "../support/survival.ts";
-import { SESSION, workshop, type Workshop } from "../support/workshop.ts";
-
-const HOUR = 3_600_000;
-
-/** The daemon's clock is ahead by what stands in a file, in ms. */
-function setClock(shop: Workshop, ms: number): void {
-  writeFileSync(join(shop.home, "ahead"), String(ms));
-}
-
-function clockThatIsSet(shop: Workshop): void {
-  setClock(shop, 0);
-  const module = join(shop.root, "clock.mjs");
-  const source = `import { readFileSync } from "node:fs";
-    const Real = Date;
-    const now = () => Real.now() + Number(readFileSync(${JSON.stringify(join(shop.home, "ahead"))}, "utf8"));
-    globalThis.Date = class extends Real {
-      constructor(...of) { super(...(of.length === 0 ? [now()] : of)); }
-      static now() { return now(); }
-    };`;
-  writeFileSync(module, source);
-  shop.env["NODE_OPTIONS"] = `--import ${pathToFileURL(module).href}`;
-}
+import { clockThatIsSet, HOUR, setClock } from "../support/clock.ts";
+import { SESSION, workshop } from "../support/workshop.ts";
 
 test("a clock that is set ahead times nobody out, and one that is set back puts no limit off", async (t) => {
   const shop = await workshop(t, { started: false, env: { COX_AGENT_TIMEOUT: "20s", COX_CONCURRENCY: "2" } });

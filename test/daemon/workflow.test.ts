@@ -64,3 +64,19 @@ describe("a run whose daemon is killed", { concurrency: 2 }, () => {
     await assertWhole(shop);
   });
 });
+
+test("a daemon that is told to stop ends when the step that runs has, and the next one goes on after it", async (t) => {
+  const shop = await workshop(t, { session: null });
+  const steps = [
+    { id: "first", run: shop.waits() },
+    { id: "second", run: NOTES },
+  ];
+  shop.drop("inbox/run.json", { text: JSON.stringify({ name: "Flow", steps }) });
+  await shop.becomes("impl-1.1", "active");
+  const over = shop.stop();
+  await shop.until("it was told", () => shop.output.includes("no new agents"));
+  shop.release();
+  assert.equal(await over, 0);
+  assert.equal(await shop.once(), 0, shop.output);
+  assert.deepEqual(ran(shop), ["impl-1.2 1"]);
+});

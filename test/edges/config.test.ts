@@ -74,6 +74,8 @@ test("the defaults are these", () => {
     },
     retry: { attempts: 4, base: "2s", rate_limit: "60s", usage_margin: "2m", verify_rounds: 3, conflict_rounds: 1 },
     breaker: { failures: 3, window: "5m", open: "60s" },
+    planning: { max_tasks: 30, max_depth: 10, max_usd: null },
+    review: { by: [], types: {}, rule: "all", max_rounds: 2 },
     budget: {
       attempt_usd: null,
       attempt_tokens: null,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BUILT_IN_ROLES } from "../../src/model/role.ts";
 import { builtInRoles, LONGEST_ROLE, readRole } from "../../src/agent/roles.ts";
-import { mayWrite, type Role } from "../../src/model/role.ts";
+import { asReviewer, mayWrite, type Role } from "../../src/model/role.ts";
 
 function role(text: string, origin = "/w/agents/tester.md"): Role {
   const read = readRole(text, origin);
@@ -143,4 +143,17 @@ test("four roles are built in: two that only read, two that may change files and
 test("the list of built-in roles names the files that come along", async () => {
   const names = (await builtInRoles()).map((role) => role.name);
   assert.deepEqual(names.toSorted(), [...BUILT_IN_ROLES].toSorted());
+});
+
+test("a role that reviews can write nothing, whatever it may do otherwise", () => {
+  const all = role("---\nname: r\ndescription: d\n---\nx");
+  assert.deepEqual(asReviewer(all).tools, ["Read", "Glob", "Grep"]);
+  const some = role(
+    "---\nname: r\ndescription: d\ntools: Read, Bash, Bash(git log *), Edit, WebFetch\nallowed_tools: [Bash, 'Bash(git show *)', Write]\npermission_mode: bypassPermissions\n---\nx",
+  );
+  const reviewer = asReviewer(some);
+  assert.deepEqual(reviewer.tools, ["Read", "Bash(git log *)", "WebFetch"]);
+  assert.deepEqual(reviewer.allowed_tools, ["Bash(git show *)"]);
+  assert.deepEqual(reviewer.disallowed_tools, ["Edit", "Write", "NotebookEdit"]);
+  assert.equal(reviewer.permission_mode, "default");
 });

@@ -31,6 +31,15 @@ const counts = ({ state }: Played) => {
   return [attempts, failures];
 };
 
+test("a task's own first wait counts where it names one, and doubles too", () => {
+  const named = dropped("impl-1", { agent: "scripted", execution: { retry_base: "1m" } });
+  const all = [named, ended("impl-1", { failed: "crash" }), wait(60_000, tick), ended("impl-1", { failed: "crash" })];
+  assert.deepEqual(
+    [2, 4].map((n) => waited(play(all.slice(0, n), { policy }))),
+    [60_000, 120_000],
+  );
+});
+
 for (const failed of ["network", "overloaded", "crash", "timeout", "unknown"] as const) {
   test(`${failed}: tried again after 2 s, 4 s and 8 s, blocked after 4 attempts`, () => {
     const end = (ms: number) => [ended("impl-1", { failed }), wait(ms, tick)];

@@ -1,17 +1,25 @@
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import assert from "node:assert/strict";
+import { defaultResponse } from "../../src/machine/people.ts";
+import { after } from "../../src/model/time.ts";
 import {
   answered,
   dropped,
   droppedTogether,
   edited,
   ended,
+  markers,
   moves,
   play,
+  S,
   standing,
   started,
+  T0,
   task,
   taskOf,
+  tick,
+  wait,
+  wakes,
   wayOf,
 } from "./play.ts";
 
@@ -170,4 +178,95 @@ test("an approval that comes with other changes takes them too", () => {
 test("an approval says nothing about a task that is blocked for another reason", () => {
   const played = play([dropped("impl-1"), ended("impl-1", { failed: "auth" }), approve("impl-1")]);
   assert.equal(standing(played, "impl-1"), "blocked auth");
+});
+
+describe("a question with a time limit", () => {
+  const HOUR = 3_600_000;
+  const asks = (more: object = {}) =>
+    droppedTogether(
+      task("impl-1", { agent: "human", execution: { time_limit: "1h", choices: ["yes", "no"], ...more } }),
+      task("impl-2", { dependencies: ["impl-1"] }),
+    );
+
+  test("says until when, in its file, and the daemon wakes for it", () => {
+    const played = play([asks()]);
+    assert.equal(taskOf(played.state, "impl-1").execution.due_at, after(T0, HOUR));
+    assert.equal(wakes(played.log[0]), after(T0, HOUR));
+    const later = play([wait(HOUR / 2, tick)], { start: played.state, at: played.now });
+    assert.equal(wakes(later.log[0]), after(T0, HOUR), "and after any other decision");
+  });
+
+  test("is answered by its default when it has passed, and what waits for it starts in the same decision", () => {
+    const played = play([asks({ default: "no" }), wait(HOUR, tick)]);
+    assert.deepEqual(moves(played.log[1]), [
+      ["impl-1", "completed"],
+      ["impl-2", "active"],
+    ]);
+    const change = played.log[1]?.changes.find((each) => each.of === "task");
+    assert.deepEqual(change?.of === "task" && [change.by, change.reason], ["daemon", "time-limit"]);
+    const done = taskOf(played.state, "impl-1");
+    assert.equal(done.execution.last_attempt?.answered_by, "time-limit");
+    assert.equal(done.execution.due_at, undefined);
+    const response = defaultResponse(done);
+    assert.deepEqual([response?.result, response?.outcome, response?.answered_by], ["no", "success", "time-limit"]);
+  });
+
+  test("has failed without a default, and an answer that comes later is none", () => {
+    const played = play([asks(), wait(HOUR, tick), answered("impl-1", 1)]);
+    assert.equal(standing(played, "impl-1"), "blocked timeout");
+    assert.match(
+      taskOf(played.state, "impl-1").execution.last_attempt?.error?.message ?? "",
+      /Nobody answered in time \(1h\)/,
+    );
+    assert.equal(standing(played, "impl-2"), "pending");
+  });
+
+  test("that has failed releases those that go on all the same", () => {
+    const played = play([asks({ continue_on_error: true }), wait(HOUR, tick)]);
+    assert.deepEqual(started(played.log[1]), ["impl-2"]);
+  });
+
+  test("is asked once more by a retry, with all its time", () => {
+    const played = play([asks(), wait(HOUR, tick), edited("impl-1", { status: "pending" })]);
+    assert.equal(standing(played, "impl-1"), "blocked awaiting-person");
+    assert.equal(taskOf(played.state, "impl-1").execution.due_at, after(played.now, HOUR));
+  });
+
+  test("an answer in time is a person's, whatever the default", () => {
+    const played = play([asks({ default: "no" }), wait(HOUR - 1, answered("impl-1", 1))]);
+    assert.equal(taskOf(played.state, "impl-1").execution.last_attempt?.answered_by, "person");
+    assert.equal(defaultResponse(taskOf(played.state, "impl-1")), undefined);
+  });
+
+  test("an answer that comes in the same moment counts", () => {
+    const played = play([asks(), wait(HOUR, answered("impl-1", 1))]);
+    assert.equal(standing(played, "impl-1"), "completed");
+  });
+
+  test("can be moved by hand", () => {
+    const played = play([asks(), edited("impl-1", { execution: { due_at: after(T0, 2 * HOUR) } }), wait(HOUR, tick)]);
+    assert.equal(standing(played, "impl-1"), "blocked awaiting-person");
+  });
+
+  test("is kept from being hours longer by a clock that was set back", () => {
+    const played = play([asks()]);
+    const back = after(T0, -24 * HOUR);
+    const then = play([tick], { start: played.state, at: back });
+    assert.equal(taskOf(then.state, "impl-1").execution.due_at, after(back, HOUR));
+    const over = play([wait(HOUR, tick)], { start: then.state, at: after(back, HOUR) });
+    assert.equal(standing(over, "impl-1"), "blocked timeout");
+  });
+
+  test("rests while its session does", () => {
+    const played = play([asks()]);
+    const paused = play([markers(), wait(2 * HOUR, tick)], { start: played.state, at: played.now });
+    assert.equal(standing(paused, "impl-1"), "blocked awaiting-person");
+    const active = play([markers(S)], { start: paused.state, at: paused.now });
+    assert.equal(standing(active, "impl-1"), "blocked timeout");
+  });
+
+  test("and approve: after is approved by a person all the same", () => {
+    const played = play([asks({ default: "no", approve: "after" }), wait(HOUR, tick)]);
+    assert.equal(standing(played, "impl-1"), "blocked awaiting-approval");
+  });
 });

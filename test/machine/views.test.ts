@@ -199,7 +199,7 @@ test("what waits for a person gives the command, or the file to write, and is no
   ]);
   assert.deepEqual(below(page, "## Waiting"), [
     "- **IMPL-001**: awaits approval: `cox approve impl-1` or `cox reject impl-1`",
-    "- **IMPL-002**: waits for a person: write `responses/impl-2-a2.md`",
+    "- **IMPL-002**: waits for a person: `cox answer impl-2`, or write `responses/impl-2-a2.md`",
   ]);
   assert.deepEqual(below(page, "## Problems"), []);
 });

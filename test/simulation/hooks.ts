@@ -27,6 +27,8 @@ const FILES: Record<string, string> = {
   "agent/claude-program.ts": "rest.ts",
   "daemon/vigil.ts": "agents.ts",
   "daemon/workshop.ts": "agents.ts",
+  "daemon/review-change.ts": "agents.ts",
+  "daemon/review-watch.ts": "agents.ts",
   "daemon/failpoint.ts": "rest.ts",
   "daemon/memory.ts": "rest.ts",
   "notify/desktop.ts": "rest.ts",

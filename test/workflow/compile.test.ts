@@ -103,6 +103,49 @@ steps:
   assert.equal(texts.get("prompts/impl-1.3.prompt"), "Is it right?");
 });
 
+test("a step that is done in several tasks is one that waits for them, with what they are made from", () => {
+  const { tasks, texts } = compile(
+    file(`
+name: n
+steps:
+  - { id: each, run: "echo {item}", for_each: [1, 2], max_parallel: 2 }
+  - { id: again, prompt: p, repeat: { until: round > 1, max: 3 }, output_variable: it }
+  - { id: call, workflow: other, vars: { a: "{it}" } }
+  - { id: py, python: "print(1)", timeout: 5m }
+`),
+    { id: "impl-1", vars: {} },
+  );
+  const [, each, again, call, py] = tasks;
+  const workflow = (step: string) => ({ name: "n", run: "n-1", step });
+  assert.deepEqual(each?.execution, {
+    command: "echo {item}",
+    workflow: { ...workflow("each"), for_each: [1, 2], max_parallel: 2 },
+  });
+  assert.deepEqual(again?.execution?.workflow, { ...workflow("again"), repeat: { until: "round > 1", max: 3 } });
+  assert.deepEqual(
+    [call?.agent, call?.execution],
+    ["human", { workflow: { ...workflow("call"), call: { workflow: "other", vars: { a: "{it}" } } } }],
+  );
+  assert.deepEqual(
+    [py?.agent, py?.execution],
+    ["command", { timeout: "5m", command: "print(1)", workflow: { ...workflow("py"), python: true } }],
+  );
+  assert.deepEqual([...texts.keys()], ["prompts/impl-1.2.prompt"]);
+});
+
+test("a workflow without vars is to be given a list where a step is done for each of one", () => {
+  const each = file("name: n\nsteps: [{ run: 'echo {item} {word}', for_each: '{files}' }]");
+  assert.deepEqual(varsFor(each, { files: '["a"]', word: "x" }), { ok: { files: ["a"], word: "x" } });
+});
+
+test("how often a step is tried, and after which wait, is said by its task", () => {
+  const { tasks } = compile(file("name: n\nsteps: [{ run: x, retry: { attempts: 5, base: 3s } }]"), {
+    ...{ id: "impl-1", vars: {} },
+  });
+  const { max_attempts, retry_base } = tasks[1]?.execution ?? {};
+  assert.deepEqual([max_attempts, retry_base], [5, "3s"]);
+});
+
 test("ids come from names, and two of one name are two", () => {
   const { tasks } = compile(
     file("name: n\nsteps: [{ name: 'Ünder 1!', run: a }, { name: under 1, run: b }, { run: c }]"),
@@ -173,6 +216,21 @@ test("whatever the needs are, all steps are taken in together, each after what i
         needs.map((of) => of.map((id) => `impl-7.${Number(id.slice(1)) + 1}`)),
       );
     }),
+  );
+});
+
+test("reviewers of all prompts are those of no command, unless a prompt says otherwise", () => {
+  const yaml = `name: n
+defaults: { review: review-agent }
+steps:
+  - { id: a, prompt: x }
+  - { id: b, run: x }
+  - { id: c, prompt: x, review: [] }
+`;
+  const { tasks } = compile(file(yaml), { id: "impl-1", vars: {} });
+  assert.deepEqual(
+    tasks.map(({ execution }) => execution?.review),
+    [undefined, "review-agent", undefined, []],
   );
 });
 

@@ -35,11 +35,18 @@ export const ADD_OPTIONS: readonly Option[] = [
     text: "shell command that must succeed before it is completed",
     repeatable: true,
   },
+  { name: "review", value: "role", text: "a role that reviews the work before it counts", repeatable: true },
   {
     name: "approve",
     value: "when",
     text: "wait for a person before the start, or after the work",
     is: ["before", "after"],
+  },
+  {
+    name: "plan",
+    value: "how",
+    text: "required: the answer is a plan; allowed: its agent may split it; none",
+    is: ["required", "allowed", "none"],
   },
   { name: "priority", value: "number", text: "higher starts first; default 0" },
   { name: "model", value: "model", text: "model for this task" },
@@ -95,7 +102,9 @@ function overlaid(input: Input, base: Record<string, unknown>, prompt: string | 
   const execution = fields({
     command: input.text("command"),
     verify: many(input, "verify"),
+    review: many(input, "review"),
     approve: input.text("approve"),
+    plan: input.text("plan"),
     priority: numeric(input.text("priority")),
     model: input.text("model"),
     timeout: input.text("timeout"),

@@ -72,7 +72,7 @@ interface Added {
   active: boolean;
 }
 
-async function add(
+export async function add(
   workspace: Workspace,
   written: string | undefined,
   described: Described & { drop: TaskDrop; environment: NodeJS.ProcessEnv },
@@ -216,7 +216,7 @@ function taskOf(tasks: TasksOnDisk): (id: TaskId) => Task | undefined {
   return (id) => tasks.byId.get(id)?.task() ?? undefined;
 }
 
-function notAdded(problems: Problem[]): Trouble {
+export function notAdded(problems: Problem[]): Trouble {
   return {
     exit: 2,
     what: "The task was not added.",

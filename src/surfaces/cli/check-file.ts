@@ -12,7 +12,8 @@ import { checkPatterns, checkSession, checkTaskDrop } from "../../store/check.ts
 import { readConfig } from "../../store/config-file.ts";
 import { locate, parseJson } from "../../store/json-file.ts";
 import { isTextDrop, isWorkflowDrop, WORKSPACE, type Place } from "../../store/paths.ts";
-import { readWorkflow } from "../../store/workflow-file.ts";
+import { readPlan } from "../../store/plan-file.ts";
+import { readWorkflow, workflowsIn } from "../../store/workflow-file.ts";
 import { escaping, promptFileIs } from "../../store/escaping.ts";
 
 /** What a task's rules are checked against; null outside of a workspace. */
@@ -46,6 +47,8 @@ export function checkFile(content: Buffer, place: Place, among: Among | null): P
       return isTextDrop(place.name) ? checkText(content) : checkTask(content, { session: null, id: null }, among);
     case "role":
       return checkRole(content);
+    case "plan":
+      return problemsOf(readPlan(content));
     case "response":
       return place.format === "json" ? problemsOf(parseJson(content)) : undefined;
     default:
@@ -119,7 +122,8 @@ function isDropOf({ execution }: TaskDrop, named: Task | undefined): boolean {
 
 function checkWorkflowFile(content: Buffer, among: Among | null): Problem[] {
   if (!isUtf8(content)) return [problem("not-utf8", "The file is not UTF-8 text.", { hint: "Save it as UTF-8." })];
-  const read = readWorkflow(content.toString("utf8"), among?.roles);
+  const others = among ? workflowsIn(join(among.repository, WORKSPACE), () => undefined) : undefined;
+  const read = readWorkflow(content.toString("utf8"), among?.roles, others);
   return "ok" in read ? [] : read.problems;
 }
 

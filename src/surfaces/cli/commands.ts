@@ -27,6 +27,7 @@ export const COMMANDS: readonly Entry[] = [
   },
 
   { name: "add", group: WORK, summary: "add a task", load: () => import("./add.ts") },
+  { name: "plan", group: WORK, summary: "have a goal planned as tasks", load: () => import("./plan.ts") },
   { name: "run", group: WORK, summary: "run a workflow", load: () => import("./run.ts") },
   {
     name: "workflows",
@@ -63,6 +64,7 @@ export const COMMANDS: readonly Entry[] = [
   { name: "cancel", group: STEER, summary: "stop a task, or keep it from starting", load: () => import("./cancel.ts") },
   { name: "approve", group: STEER, summary: "approve a task that awaits it", load: () => import("./approve.ts") },
   { name: "reject", group: STEER, summary: "reject a task that awaits approval", load: () => import("./reject.ts") },
+  { name: "answer", group: STEER, summary: "answer a task that asks a person", load: () => import("./answer.ts") },
   { name: "undo", group: STEER, summary: "take back what you did to a task", load: () => import("./undo.ts") },
   { name: "land", group: STEER, summary: "merge a session into your branch", load: () => import("./land.ts") },
   {

@@ -8,6 +8,7 @@ import type { Vars } from "../../model/workflow.ts";
 import { problem } from "../../problems.ts";
 import { formatJson } from "../../store/json-file.ts";
 import { at } from "../../store/paths.ts";
+import { outcomeOf } from "../../workflow/outcome.ts";
 import { varsFor } from "../../workflow/vars.ts";
 import { done, refused, type Command, type Outcome, type Trouble } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
@@ -15,7 +16,8 @@ import { daemonOf } from "./daemon-state.ts";
 import { createFile } from "./edit.ts";
 import { findSession } from "./naming.ts";
 import { dryRun } from "./run-plan.ts";
-import { outcomeOf, runFrom, type RunOnDisk } from "./runs-on-disk.ts";
+import { runFrom, type RunOnDisk } from "./runs-on-disk.ts";
+import { outputLines } from "./workflows-run.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { findWorkflow, givenVars, type NamedWorkflow } from "./workflow-files.ts";
 
@@ -132,7 +134,12 @@ function begun(run: RunOnDisk, paint: Context["paint"]): Outcome {
 
 function ended(run: RunOnDisk, failed: readonly string[]): Outcome {
   const json = { ...facts(run), failed, status: run.task.status };
-  if (failed.length === 0) return done(`Run ${run.run} is completed.`, json);
+  const { results } = run.task.execution.workflow ?? {};
+  if (failed.length === 0)
+    return done([`Run ${run.run} is completed.`, ...outputLines(results)].join("\n"), {
+      ...json,
+      outputs: results ?? {},
+    });
   const names = failed.map((id) => `${run.session}/${id}`).join(", ");
   const what = `Run ${run.run} cannot go on: ${names}.`;
   return {

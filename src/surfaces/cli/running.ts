@@ -29,15 +29,17 @@ export function runningOf(folder: string, task: TaskOnDisk, whole: Task, now: nu
     runId && /^[\w-]+$/.test(runId) ? readObject(`${folder}/${RUN}/attempts/${runId}/progress.json`) : {};
   const text = (key: string) => (typeof progress[key] === "string" && progress[key] !== "" ? progress[key] : null);
   const number = (key: string) => (typeof progress[key] === "number" ? progress[key] : null);
-  const started = last && isInstant(last.started_at) ? last.started_at : null;
+  const { reviewing } = last ?? {};
+  const since = reviewing?.started_at ?? last?.started_at;
+  const started = since && isInstant(since) ? since : null;
   return {
     session: task.session,
     task: task.id,
     title: task.title,
-    agent: whole.agent,
+    agent: reviewing?.role ?? whole.agent,
     attempt: last?.attempt ?? whole.execution.attempts,
     run_id: runId,
-    model: text("model") ?? whole.execution.model ?? null,
+    model: text("model") ?? (reviewing ? null : (whole.execution.model ?? null)),
     started_at: started,
     running_ms: started ? Math.max(0, now - toMs(started)) : null,
     turns: number("turns"),

@@ -1,8 +1,6 @@
 /** Runs of workflows as their tasks' files tell of them. */
 import { parentOf } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
-import { releases } from "../../machine/state.ts";
-import { stuckAmong } from "../../workflow/stuck.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { readTasks } from "./tasks-on-disk.ts";
 
@@ -28,23 +26,13 @@ export function runsOnDisk(folder: string): RunOnDisk[] {
   });
 }
 
+/** By its name, or that of its task. */
+export function runNamed(folder: string, written: string, runs = runsOnDisk(folder)): RunOnDisk | undefined {
+  return runs.find(({ run, session, task }) => [run, `${session}/${task.id}`, task.id].includes(written));
+}
+
 /** The run that a dropped file became. */
 export function runFrom(folder: string, drop: string): RunOnDisk | undefined {
   const run = runsOnDisk(folder).find(({ task }) => task.execution.source?.file === drop);
   return run && run.steps.length > 0 ? run : undefined;
-}
-
-const WAITS_FOR_A_PERSON = new Set(["awaiting-person", "awaiting-approval"]);
-
-/** `over`: nothing of it will run any more by itself; `failed` are the steps that keep it from being completed. */
-export function outcomeOf({ task, steps }: RunOnDisk): { over: boolean; failed: string[]; progress: string } {
-  const stuck = stuckAmong(steps);
-  const isStuck = (step: Task) =>
-    step.status === "blocked" ? !WAITS_FOR_A_PERSON.has(step.execution.reason ?? "") : stuck.has(step.id);
-  const open = steps.filter((step) => step.status !== "completed" && !releases(step));
-  const completed = steps.filter(({ status }) => status === "completed").length;
-  const progress = `${completed} of ${steps.length} steps completed`;
-  if (task.status === "completed") return { over: true, failed: [], progress };
-  const over = open.length > 0 && open.every(isStuck);
-  return { over, failed: over ? open.filter(({ status }) => status === "blocked").map(({ id }) => id) : [], progress };
 }

@@ -11,6 +11,7 @@ import type { Workspace } from "./context.ts";
 import { COLOURS } from "./list.ts";
 import { findTask, type NamedTask } from "./naming.ts";
 import type { Paint } from "./output.ts";
+import { planLines, planThatWaits } from "./plan-on-disk.ts";
 import { runningOf, type Running } from "./running.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { readTasks } from "./tasks-on-disk.ts";
@@ -34,8 +35,10 @@ export const command: Command = {
       const former = found.missing && (await recordedOnce(workspace, environment, found.missing));
       return refused(former ?? found.trouble);
     }
-    const facts = factsOf(workspace, found.ok);
-    const text = textOf(found.ok, facts, paint);
+    const proposed = planThatWaits(context, found.ok);
+    const facts = { ...factsOf(workspace, found.ok), ...(proposed?.plan ? { plan: proposed.plan } : {}) };
+    const lines = proposed ? [paint("bold", "It has planned, and waits for you:"), ...planLines(proposed, paint)] : [];
+    const text = [textOf(found.ok, facts, paint), ...(lines.length > 0 ? [lines.join("\n")] : [])].join("\n\n");
     if (!input.flag("diff")) return done(text, facts);
     const { changesOf } = await import("./show-diff.ts");
     const changes = await changesOf(found.ok, context);
@@ -109,6 +112,7 @@ function filesOf(workspace: Workspace, session: string, task: NamedTask["task"])
     task: at.task(session, task.id),
     prompt: at.prompt(session, attempt),
     response: at.response(session, attempt),
+    plan: at.plan(session, task.id),
     chat: at.chat(session, attempt),
     messages: at.messages(session, attempt),
     summary: at.summary(session, task.id),

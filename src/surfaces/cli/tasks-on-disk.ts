@@ -235,6 +235,7 @@ function execution(given: Record<string, unknown>): Execution {
   for (const key of ["reason", "next_attempt_at", "model", "command", "timeout", "branch", "commit"]) {
     if (typeof kept[key] !== "string") delete kept[key];
   }
+  if (!isObject(kept["reviews"])) delete kept["reviews"];
   return kept as Execution;
 }
 

@@ -7,13 +7,13 @@ import { problem, problemLine, type Problem } from "../../problems.ts";
 import { MAX_BYTES } from "../../store/json-file.ts";
 import { at, isWorkflowDrop, placeOf, type Place } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
+import { workflowNames } from "../../store/workflow-file.ts";
 import { done, refused, type Command, type Outcome } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
 import { checkFile, type Among } from "./check-file.ts";
 import { roleNames } from "./role-names.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { entriesOf, readTasks, type TasksOnDisk } from "./tasks-on-disk.ts";
-import { workflowNames } from "./workflow-files.ts";
 
 interface Checked {
   /** As the person may type it. */
@@ -114,11 +114,11 @@ function realDir(path: string): string {
 function* filesOf(folder: string): Generator<[string, Place]> {
   const folders = ["", "inbox/", "agents/", "errors/"];
   for (const { session_id } of readSessions(folder).sessions)
-    folders.push(...["", ".task/", "responses/"].map((name) => `${session_id}/${name}`));
+    folders.push(...["", ".task/", "responses/", "plans/"].map((name) => `${session_id}/${name}`));
   for (const inside of folders) {
     for (const { name } of entriesOf(join(folder, inside))) {
       const place = placeOf(`${inside}${name}`);
-      if (["config", "session-file", "task", "inbox", "role", "response", "patterns"].includes(place.kind))
+      if (["config", "session-file", "task", "inbox", "role", "response", "plan", "patterns"].includes(place.kind))
         yield [`${inside}${name}`, place];
     }
   }

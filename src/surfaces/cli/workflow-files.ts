@@ -5,11 +5,10 @@ import type { Vars, WorkflowFile } from "../../model/workflow.ts";
 import type { Problem } from "../../problems.ts";
 import { at } from "../../store/paths.ts";
 import { readRegular } from "../../store/scan.ts";
-import { readVars, readWorkflow } from "../../store/workflow-file.ts";
+import { readVars, readWorkflow, workflowNames, workflowsIn } from "../../store/workflow-file.ts";
 import type { Trouble } from "./command.ts";
 import type { Workspace } from "./context.ts";
 import { roleNames } from "./role-names.ts";
-import { entriesOf } from "./tasks-on-disk.ts";
 import { howToTrust, mayObey } from "./trusted.ts";
 
 export interface NamedWorkflow {
@@ -19,12 +18,6 @@ export interface NamedWorkflow {
   name: string | null;
   /** As it is shown. */
   path: string;
-}
-
-export function workflowNames(folder: string): string[] {
-  return entriesOf(join(folder, "workflows"))
-    .flatMap(({ name }) => (/^\w[\w-]*\.yaml$/.test(name) ? [name.slice(0, -".yaml".length)] : []))
-    .sort();
 }
 
 /** The workflow of that name, else of that file; in order, or in words what is wrong with it. */
@@ -49,10 +42,13 @@ export function findWorkflow(
       },
     };
   const text = found.content.toString("utf8");
-  const read = readWorkflow(text, roleNames(workspace.folder));
+  const read = readWorkflow(text, roleNames(workspace.folder), othersIn(workspace.folder));
   if ("problems" in read) return { trouble: wrongIn(shown, read.problems) };
   return { ok: { file: read.ok, text, name, path: shown } };
 }
+
+/** Workflows that others run; whether they are trusted is asked by the daemon, when a run begins. */
+export const othersIn = (folder: string) => workflowsIn(folder, () => undefined);
 
 function noWorkflow(written: string, names: readonly string[]): Trouble {
   const near = closest(written, names);

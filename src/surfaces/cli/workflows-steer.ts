@@ -2,11 +2,13 @@
 import { hasFailed } from "../../machine/state.ts";
 import type { Task } from "../../model/task.ts";
 import { at } from "../../store/paths.ts";
+import { stepsAfter } from "../../workflow/again.ts";
+import { isOne } from "../../workflow/scope.ts";
 import { done, refused, type Outcome, type Subcommand, type Trouble } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
 import { daemonOf, whoActs } from "./daemon-state.ts";
 import { exclusively, saveJson, withFields } from "./edit.ts";
-import { runsOnDisk, type RunOnDisk } from "./runs-on-disk.ts";
+import { runNamed, runsOnDisk, type RunOnDisk } from "./runs-on-disk.ts";
 import { readText } from "./tasks-on-disk.ts";
 
 const RUN_ARGUMENT = { name: "run", text: "a run as cox workflows lists it, or its task" };
@@ -50,8 +52,11 @@ export const resume: Subcommand = {
           met: _met,
           skipped: _skipped,
           trouble: _trouble,
-          ...workflow
+          parts,
+          ...rest
         } = execution.workflow ?? { name: "", run: "" };
+        // Without its parts a step that is done in several tasks is done anew.
+        const workflow = from === undefined && parts !== undefined ? { ...rest, parts } : rest;
         return { status: "pending", execution: { reason: undefined, next_attempt_at: undefined, workflow } };
       },
     });
@@ -71,20 +76,23 @@ function failedIn({ steps }: RunOnDisk): Task[] {
 }
 
 function after({ steps }: RunOnDisk, from: string): Task[] | Trouble {
-  const first = steps.find(({ execution }) => execution.workflow?.step === from);
+  const [first, second] = steps.filter((step) => !isOne(step) && step.execution.workflow?.step === from);
   if (!first) {
-    const names = steps.flatMap(({ execution }) => execution.workflow?.step ?? []);
-    return { exit: 2, what: `The run has no step ${from}.`, todo: `It has ${names.slice(0, 20).join(", ")}.` };
+    const names = steps.flatMap((step) => (isOne(step) ? [] : (step.execution.workflow?.step ?? [])));
+    return {
+      exit: 2,
+      what: `The run has no step ${from}.`,
+      todo: `It has ${[...new Set(names)].slice(0, 20).join(", ")}.`,
+    };
   }
-  const ids = new Set([first.id]);
-  for (let before = 0; before !== ids.size;) {
-    before = ids.size;
-    for (const { id, relations, execution } of steps) {
-      const waits = [...relations.dependencies, ...(execution.workflow?.handles ?? [])];
-      if (execution.workflow?.finally || waits.some((of) => ids.has(of))) ids.add(id);
-    }
-  }
-  return steps.filter(({ id, status }) => ids.has(id) && (status === "completed" || status === "blocked"));
+  if (second)
+    return {
+      exit: 2,
+      what: `${from} is there for each of several items.`,
+      todo: `Name the step around it, or begin one again by its task: cox retry ${first.id}.`,
+    };
+  const again = stepsAfter(first.id, steps);
+  return steps.filter(({ id, status }) => again.has(id) && (status === "completed" || status === "blocked"));
 }
 
 async function steerRun(
@@ -99,7 +107,7 @@ async function steerRun(
 ): Promise<Outcome> {
   const steered = await exclusively(workspace, async () => {
     const runs = runsOnDisk(workspace.folder);
-    const run = runs.find(({ run: name, session, task }) => [name, `${session}/${task.id}`, task.id].includes(written));
+    const run = runNamed(workspace.folder, written, runs);
     if (!run) {
       const names = runs.slice(0, 10).map(({ run: name }) => name);
       const todo =

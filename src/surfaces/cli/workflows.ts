@@ -5,12 +5,16 @@ import { varsOf } from "../../workflow/vars.ts";
 import { stepsOf } from "../../workflow/steps.ts";
 import { done, refused, type Command, type Subcommand } from "./command.ts";
 import { createFile } from "./edit.ts";
+import { exampleNames, exampleText } from "./workflow-examples.ts";
 import { readRegular } from "../../store/scan.ts";
-import { readWorkflow } from "../../store/workflow-file.ts";
+import { readWorkflow, workflowNames } from "../../store/workflow-file.ts";
 import { roleNames } from "./role-names.ts";
-import { outcomeOf, runsOnDisk } from "./runs-on-disk.ts";
+import { outcomeOf } from "../../workflow/outcome.ts";
+import { runNamed, runsOnDisk } from "./runs-on-disk.ts";
 import { oneLine, table } from "./text.ts";
-import { findWorkflow, workflowNames } from "./workflow-files.ts";
+import { findWorkflow, othersIn } from "./workflow-files.ts";
+import { next } from "./workflows-next.ts";
+import { showRun } from "./workflows-run.ts";
 import { cancel, resume } from "./workflows-steer.ts";
 
 const list: Subcommand = {
@@ -22,7 +26,7 @@ const list: Subcommand = {
     const roles = roleNames(workspace.folder);
     const workflows = workflowNames(workspace.folder).map((name) => {
       const text = readRegular(`${workspace.folder}/${at.workflow(name)}`)?.content.toString("utf8") ?? "";
-      const read = readWorkflow(text, roles);
+      const read = readWorkflow(text, roles, othersIn(workspace.folder));
       const file = `.workflow/${at.workflow(name)}`;
       if ("problems" in read) return { name, file, ok: false, title: null, steps: null };
       return { name, file, ok: true, title: read.ok.name, steps: read.ok.steps.length };
@@ -55,10 +59,12 @@ const list: Subcommand = {
 const show: Subcommand = {
   name: "show",
   where: "workspace",
-  summary: "show a workflow: what it takes, and its steps",
-  arguments: [{ name: "workflow", text: "a name, or a YAML file", is: "file" }],
+  summary: "show a workflow: what it takes, and its steps; or a run, and what it came to",
+  arguments: [{ name: "workflow", text: "a name, a YAML file, or a run as cox workflows lists it", is: "file" }],
   example: "cox workflows show data-analysis",
   async run(input, { workspace, dir, paint }) {
+    const run = runNamed(workspace.folder, input.text("workflow") ?? "");
+    if (run) return showRun(run, paint);
     const found = findWorkflow(workspace, input.text("workflow") ?? "", dir);
     if ("trouble" in found) return refused(found.trouble);
     const { file, path } = found.ok;
@@ -120,10 +126,17 @@ const make: Subcommand = {
   name: "new",
   where: "workspace",
   summary: "make a workflow to begin with",
-  arguments: [{ name: "name", text: "letters, digits, - and _" }],
-  example: "cox workflows new nightly",
+  description: "A small one, or a copy of one of the examples that come along.",
+  arguments: [
+    { name: "name", text: "letters, digits, - and _; with --from the example's where none is given", optional: true },
+  ],
+  options: [{ name: "from", value: "example", text: `one of ${exampleNames().join(", ")}` }],
+  example: "cox workflows new --from bug-fix",
   async run(input, { workspace }) {
-    const name = input.text("name") ?? "";
+    const from = input.text("from");
+    const example = from === undefined ? undefined : exampleText(from);
+    if (example && "trouble" in example) return refused(example.trouble);
+    const name = input.text("name") ?? from ?? "";
     if (!/^\w[\w-]{0,99}$/.test(name) || isTaskId(name))
       return refused({
         exit: 2,
@@ -131,7 +144,7 @@ const make: Subcommand = {
         todo: "Take letters, digits, - and _.",
       });
     const path = at.workflow(name);
-    if (!(await createFile(workspace, path, beginning(name))))
+    if (!(await createFile(workspace, path, example?.ok ?? beginning(name))))
       return refused({ exit: 4, what: `.workflow/${path} is there already.`, todo: "Take another name, or edit it." });
     return done(`Made .workflow/${path}. Edit it, then: cox run ${name}`, { name, file: `.workflow/${path}` });
   },
@@ -157,5 +170,5 @@ export const command: Command = {
     "Workflows are YAML files in .workflow/workflows/; cox run runs one. A run is a task whose subtasks are its steps.",
   meant: "list",
   example: "cox workflows list",
-  subcommands: [list, show, validate, make, resume, cancel],
+  subcommands: [list, show, next, validate, make, resume, cancel],
 };

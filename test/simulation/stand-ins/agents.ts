@@ -114,6 +114,11 @@ export class Workshop {
   close = () => {};
 }
 
+/** `src/daemon/review-change.ts` and `review-watch.ts`: nobody reviews. */
+export const changeOf = async () => ({ none: "There is no git here." });
+export const watchReview = async () => {};
+export const reviewed = async <T>(_workspace: unknown, _shops: unknown, _live: unknown, end: T) => ({ end });
+
 /** `src/daemon/vigil.ts`, without the looks between. */
 export async function look(): Promise<void> {}
 
