@@ -12,7 +12,9 @@ chmodSync(temporary, 0o755);
 const countsDirectory = realpathSync(mkdtempSync(join(tmpdir(), "cox-counts-")));
 const countsFile = join(countsDirectory, "counts.json");
 
-const files = process.argv.slice(2);
+/** `--all`: also what `npm test` takes a sample of. */
+const isAll = process.argv[2] === "--all";
+const files = process.argv.slice(isAll ? 3 : 2);
 const child = spawn(
   localNode(),
   [
@@ -38,6 +40,7 @@ function environment() {
   return {
     NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "compile"), // saves each started process the stripping of types
     ...env,
+    ...(isAll ? { COX_TEST_ALL: "1" } : {}),
     TZ: "UTC",
     LC_ALL: "C.UTF-8",
     GIT_CONFIG_NOSYSTEM: "1",

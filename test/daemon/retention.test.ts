@@ -104,8 +104,8 @@ describe("a daemon that is asked to clean", { concurrency: 2 }, () => {
 
   test("removes logs, conversations and left-over folders of runs after thirty days, not those at work", async (t) => {
     const shop = await opened(t);
-    shop.command("impl-1", shop.waits());
-    await shop.becomes("impl-1", "active");
+    shop.command("impl-1", `echo > "$HOME/began"; ${shop.waits()}`);
+    await shop.until("it is at work", () => shop.left("began") !== undefined);
     const [run = ""] = readdirSync(shop.at(".run/attempts"));
     for (const path of [".run/attempts/left", ".run/log", `${SESSION}/messages`])
       mkdirSync(shop.at(path), { recursive: true });

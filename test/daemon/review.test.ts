@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { assertWhole, killDaemon } from "../support/survival.ts";
 import { SESSION, workshop, type Workshop, type WorkshopOptions } from "../support/workshop.ts";
+import { some } from "../support/points.ts";
 
 const BRANCH = `cox/${SESSION}/session`;
 const FINE = { verdict: "accept", findings: [], acceptance: [{ criterion: "It is there.", met: true }] };
@@ -213,7 +214,7 @@ describe("a daemon that is killed", () => {
     await assertWhole(shop);
   });
 
-  for (const [point, time] of [
+  for (const [point, time] of some([
     ["after-files-before-ledger", 2],
     ["after-ledger", 2],
     ["before-start", 2],
@@ -222,7 +223,7 @@ describe("a daemon that is killed", () => {
     ["after-response", 2],
     ["after-ledger", 3],
     ["before-publish", 1],
-  ] as const)
+  ] as const))
     test(`at ${point}, the ${time}. time, goes on, with each review asked for once`, async (t) => {
       const env: Record<string, string> = { COX_FAILPOINT: `${point}:${time}`, COX_ISOLATION: "worktree" };
       const shop = await reviewShop(t, { env, started: false });

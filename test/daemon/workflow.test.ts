@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import type { Failpoint } from "../../src/daemon/failpoint.ts";
 import { assertRanOnce, assertWhole, NOTES, ran } from "../support/survival.ts";
 import { SESSION, workshop, type Workshop } from "../support/workshop.ts";
+import { some } from "../support/points.ts";
 
 const FLOW = {
   text: JSON.stringify({
@@ -40,7 +41,7 @@ const POINTS: Failpoint[] = [
 ];
 
 describe("a run whose daemon is killed", { concurrency: 2 }, () => {
-  for (const point of POINTS)
+  for (const point of some(POINTS, 4))
     test(`at ${point} goes on, each step once`, async (t) => {
       const env: Record<string, string> = { COX_FAILPOINT: point };
       const before = (made: Workshop) => made.drop("inbox/run.json", FLOW);
