@@ -44,6 +44,10 @@ const MOST_NEW = 64;
 let own: number | undefined;
 const table: ProcTable = process.platform === "linux" ? linuxTable() : psTable();
 
+export async function isOfThisBoot({ bootId }: ProcessIdentity): Promise<boolean> {
+  return bootId === (await table.bootId());
+}
+
 /** Who has this pid now; undefined when nobody does, or only a zombie. */
 export async function identityOf(pid: number): Promise<ProcessIdentity | undefined> {
   const row = await table.row(pid);

@@ -3,12 +3,13 @@
  *
  * Between daemon and agent stands a wrapper (wrapper.ts). It is told to start the agent when `started` is on disk; a
  * daemon that dies earlier tells it nothing, and it ends without having started anything: so a run without `started`
- * never ran, and there is no moment at which that could change.
+ * never ran, and there is no moment at which that could change. Nor did one whose wrapper is gone and whose output files
+ * were never opened, which is the first that is done for an agent: its daemon died between `started` and telling.
  */
 import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
-import { isAlive, sinceBoot } from "./proc-table.ts";
+import { isAlive, isOfThisBoot, sinceBoot } from "./proc-table.ts";
 import type { ProcessIdentity } from "./proc-table.ts";
 import { RUN_FILES, readExit, readStarted, type Started } from "./run-folder.ts";
 import type { Launch, ProcessEnd } from "./runner.ts";
@@ -56,14 +57,14 @@ export async function startProcess(o: {
   launch: Launch;
   take?: () => Promise<Wrapper>;
   /** Hears of each step when it is done. */
-  reached?: (step: "run-folder" | "spawned") => void;
+  reached?: (step: "run-folder" | "spawned" | "started") => void;
 }): Promise<{ ok: RunningProcess } | { cannot: CannotStart }> {
   const { runDir, runId, launch } = o;
   let wrapper: Wrapper | undefined;
   try {
     const program = executable(launch);
     requireShort([program, ...launch.args], launch.env);
-    if (existsSync(join(runDir, RUN_FILES.started))) throw errno("EEXIST", runDir);
+    if (existsSync(join(runDir, RUN_FILES.started)) && hasOutput(runDir)) throw errno("EEXIST", runDir);
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
     const stdin = typeof launch.stdin === "string" ? join(runDir, RUN_FILES.stdin) : launch.stdin.file;
     if (typeof launch.stdin === "string") await writeFile(stdin, launch.stdin, { mode: 0o600 });
@@ -74,6 +75,7 @@ export async function startProcess(o: {
     o.reached?.("spawned");
     const startedAt = sinceBoot();
     writeStarted(runDir, runId, { ...identity, at: startedAt });
+    o.reached?.("started");
     const { args, env, cwd } = launch;
     const ended = wrapper.run({ runDir, runId, program, args, env, cwd, stdin });
     return { ok: { identity, startedAt, ended: o.take ? ended : ended.then(wrapper.retire), wrapper } };
@@ -100,11 +102,18 @@ export async function findRun(o: {
   // Only in this order: a code that is written after the look at the file belongs to a wrapper that was alive.
   const end = await readExit(o.runDir);
   if (end) return { state: "ended", end };
+  // Of another boot nobody knows which of its files reached the disk.
+  if (!alive && !hasOutput(o.runDir) && (await isOfThisBoot(identity))) return { state: "never-started" };
   if (!alive) return { state: "ended", end: { kind: "vanished" } };
   return {
     state: "running",
     process: { identity, ended: gone(identity), ...(at === undefined ? {} : { startedAt: at }) },
   };
+}
+
+/** Whether an agent was begun in this folder: its output is opened before it is. */
+function hasOutput(runDir: string): boolean {
+  return existsSync(join(runDir, RUN_FILES.stdout)) || existsSync(join(runDir, RUN_FILES.stderr));
 }
 
 async function gone(identity: ProcessIdentity): Promise<void> {

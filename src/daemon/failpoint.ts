@@ -22,6 +22,7 @@ export const FAILPOINTS = [
   "before-spawn",
   "run-folder",
   "spawned",
+  "started",
   "after-started",
   "ended-before-read",
   "swept",

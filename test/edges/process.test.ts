@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { isAlive } from "../../src/agent/proc-table.ts";
 import { findRun, readRun, startProcess } from "../../src/agent/process.ts";
 import type { ProcessEnd } from "../../src/agent/runner.ts";
+import { startWrapper } from "../../src/agent/wrapper.ts";
 import { fileHas, newRun, shell, start, survivors, until, within } from "./process-fixture.ts";
 
 const MB = 1024 * 1024;
@@ -135,6 +136,26 @@ test("an empty folder means never started, and a folder of another run too", asy
   assert.deepEqual(await findRun({ ...run, runId: "another-run" }), { state: "never-started" });
 });
 
+test("a run whose daemon died before the wrapper was told to begin never ran, and is begun in its folder", async (t) => {
+  const run = newRun(t);
+  const wrapper = await startWrapper();
+  mkdirSync(run.runDir);
+  writeFileSync(join(run.runDir, "started"), JSON.stringify({ ...wrapper.identity, runId: run.runId }));
+  assert.equal((await findRun(run)).state, "running");
+  await wrapper.retire();
+  assert.deepEqual(await findRun(run), { state: "never-started" });
+  await within((await start(run, shell(run, "exit 0"))).ended);
+  assert.deepEqual(await findRun(run), { state: "ended", end: { kind: "exited", code: 0 } });
+});
+
+test("after a reboot nobody knows whether a run had begun: it has vanished", async (t) => {
+  const run = newRun(t);
+  mkdirSync(run.runDir);
+  const identity = { bootId: "the one before", pid: 4711, start: "1", runId: run.runId };
+  writeFileSync(join(run.runDir, "started"), JSON.stringify(identity));
+  assert.deepEqual(await findRun(run), { state: "ended", end: { kind: "vanished" } });
+});
+
 test("a folder serves one run: it is not started twice", async (t) => {
   const run = newRun(t);
   await within((await start(run, shell(run, "exit 0"))).ended);
@@ -156,6 +177,7 @@ test("a process that has the pid by now is not taken for the run", async (t) => 
   const run = newRun(t);
   const agent = await start(run, shell(run, "sleep 60"));
   assert.equal((await findRun(run)).state, "running");
+  await until("the agent has begun", () => existsSync(join(run.runDir, "stderr")));
   for (const wrong of [{ start: "1" }, { bootId: "another-boot" }, { pid: process.pid }]) {
     const identity = { ...agent.identity, ...wrong };
     assert.equal(await isAlive(identity), false);
