@@ -1,6 +1,7 @@
 /** Runs of workflows as their tasks' files tell of them. */
 import { parentOf } from "../../model/ids.ts";
 import type { Task } from "../../model/task.ts";
+import type { Trouble } from "./command.ts";
 import { readSessions } from "./sessions-on-disk.ts";
 import { readTasks } from "./tasks-on-disk.ts";
 
@@ -29,6 +30,13 @@ export function runsOnDisk(folder: string): RunOnDisk[] {
 /** By its name, or that of its task. */
 export function runNamed(folder: string, written: string, runs = runsOnDisk(folder)): RunOnDisk | undefined {
   return runs.find(({ run, session, task }) => [run, `${session}/${task.id}`, task.id].includes(written));
+}
+
+export function noRun(written: string, runs: readonly RunOnDisk[]): Trouble {
+  const names = runs.slice(0, 10).map(({ run }) => run);
+  const todo =
+    names.length > 0 ? `There ${names.length === 1 ? "is" : "are"} ${names.join(", ")}.` : "cox run begins one.";
+  return { exit: 1, what: `There is no run ${JSON.stringify(written)}.`, todo };
 }
 
 /** The run that a dropped file became. */

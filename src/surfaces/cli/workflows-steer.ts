@@ -8,7 +8,7 @@ import { done, refused, type Outcome, type Subcommand, type Trouble } from "./co
 import type { Context, Workspace } from "./context.ts";
 import { daemonOf, whoActs } from "./daemon-state.ts";
 import { exclusively, saveJson, withFields } from "./edit.ts";
-import { runNamed, runsOnDisk, type RunOnDisk } from "./runs-on-disk.ts";
+import { noRun, runNamed, runsOnDisk, type RunOnDisk } from "./runs-on-disk.ts";
 import { readText } from "./tasks-on-disk.ts";
 
 const RUN_ARGUMENT = { name: "run", text: "a run as cox workflows lists it, or its task" };
@@ -108,12 +108,7 @@ async function steerRun(
   const steered = await exclusively(workspace, async () => {
     const runs = runsOnDisk(workspace.folder);
     const run = runNamed(workspace.folder, written, runs);
-    if (!run) {
-      const names = runs.slice(0, 10).map(({ run: name }) => name);
-      const todo =
-        names.length > 0 ? `There ${names.length === 1 ? "is" : "are"} ${names.join(", ")}.` : "cox run begins one.";
-      return { trouble: { exit: 1, what: `There is no run ${JSON.stringify(written)}.`, todo } satisfies Trouble };
-    }
+    if (!run) return { trouble: noRun(written, runs) };
     const steps = how.steps(run);
     if (!Array.isArray(steps)) return { trouble: steps };
     const inOrder = steps.toSorted(

@@ -13,6 +13,7 @@ import { outcomeOf } from "../../workflow/outcome.ts";
 import { runNamed, runsOnDisk } from "./runs-on-disk.ts";
 import { oneLine, table } from "./text.ts";
 import { findWorkflow, othersIn } from "./workflow-files.ts";
+import { clean } from "./workflows-clean.ts";
 import { next } from "./workflows-next.ts";
 import { showRun } from "./workflows-run.ts";
 import { cancel, resume } from "./workflows-steer.ts";
@@ -170,5 +171,5 @@ export const command: Command = {
     "Workflows are YAML files in .workflow/workflows/; cox run runs one. A run is a task whose subtasks are its steps.",
   meant: "list",
   example: "cox workflows list",
-  subcommands: [list, show, next, validate, make, resume, cancel],
+  subcommands: [list, show, next, validate, make, resume, cancel, clean],
 };
