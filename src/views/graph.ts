@@ -12,7 +12,7 @@ const LONGEST_LABEL = 80;
 /** `  impl_1["IMPL-1: "]` and its line break. */
 const SHORTEST_NODE = 21;
 
-/** The text of the diagram, `graph TD` first; or why there is none. An arrow leads from a task to what waits for it. */
+/** The text of the diagram, `graph TD` first; or why there is none. An arrow leads from a task to what waits for it, a dotted one to what is done if it fails. */
 export function graphOf(tree: readonly Branch[]): { diagram: string } | { none: string } {
   const tasks = tree.flatMap(({ task, subtasks }) => [task, ...subtasks]);
   if (tasks.length === 0) return { none: "There are no tasks yet." };
@@ -55,7 +55,12 @@ function edgesOf(tasks: readonly Task[]): string[] {
   return tasks.flatMap((task) =>
     [...new Set(task.relations.dependencies)]
       .filter((id) => known.has(id) && isDrawable(id, task.id))
-      .map((id) => `  ${nodeId(id)} --> ${nodeId(task.id)}`),
+      .map((id) => `  ${nodeId(id)} --> ${nodeId(task.id)}`)
+      .concat(
+        (task.execution.workflow?.handles ?? [])
+          .filter((id) => known.has(id) && isDrawable(id, task.id))
+          .map((id) => `  ${nodeId(id)} -. fails .-> ${nodeId(task.id)}`),
+      ),
   );
 }
 

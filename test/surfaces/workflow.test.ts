@@ -123,7 +123,7 @@ describe("cox run", () => {
     assert.equal(made.cox("workflows", "validate").exit, 1);
   });
 
-  test("--dry-run shows what would run at the same time, as a list and a graph, and starts nothing", (t) => {
+  test("--dry-run shows what would run at the same time, as a tree and a graph, and starts nothing", (t) => {
     const made = lab(t);
     made.write(
       "flow.yaml",
@@ -132,8 +132,25 @@ describe("cox run", () => {
     const plan = made.json<{ waves: string[][]; mermaid: string }>("run", "flow.yaml", "--dry-run");
     assert.deepEqual(plan.waves, [["a", "b"], ["c"]]);
     assert.match(plan.mermaid, /impl_1_1 --> impl_1_3/);
-    assert.match(made.cox("run", "flow.yaml", "--dry-run").out, /1\. 2 at the same time[\s\S]*graph TD/);
+    assert.match(
+      made.cox("run", "flow.yaml", "--dry-run").out,
+      /Flow\n├─ at once, 2 at the same time\n│ {2}├─ a .*\n│ {2}└─ b .*\n└─ then\n {3}└─ c [\s\S]*graph TD/,
+    );
     assert.deepEqual(readdirSync(made.at(".workflow/inbox")), []);
+  });
+
+  test("--dry-run puts what is done for a failure after what may fail, and what comes at the end there", (t) => {
+    const made = lab(t);
+    made.write(
+      "flow.yaml",
+      `name: Flow\nsteps:\n  - { id: a, run: "true", on_error: mend }\n  - { id: mend, run: "true" }\n  - { id: b, run: "true", when: "steps.a.outcome == 'success'", needs: [a] }\n  - { id: last, run: "true", finally: true }\n`,
+    );
+    const plan = made.json<{ waves: string[][]; mermaid: string }>("run", "flow.yaml", "--dry-run");
+    assert.deepEqual(plan.waves, [["a"], ["mend", "b"], ["last"]]);
+    assert.match(plan.mermaid, /impl_1_1 -\. fails \.-> impl_1_2/);
+    const { out } = made.cox("run", "flow.yaml", "--dry-run");
+    assert.match(out, /mend .*\(command, only if a fails\)\n.* b \(command, when steps\.a\.outcome == 'success'\)/);
+    assert.match(out, /└─ last \(command, at the end/);
   });
 
   test("--dry-run tells of what a step is done for, of its rounds, and of the steps of a workflow that it runs", (t) => {
@@ -147,9 +164,9 @@ describe("cox run", () => {
       `name: Flow\nvars: { l: { type: list, default: [1] } }\nsteps:\n  - { id: a, run: "true", for_each: "{l}", max_parallel: 3 }\n  - { id: b, prompt: x, repeat: { until: round > 2, max: 4 } }\n  - { id: c, workflow: inner, for_each: [1, 2] }\n`,
     );
     const { out } = made.cox("run", "flow.yaml", "--dry-run");
-    assert.match(out, /a {2}a \(command, for each of \{l\}, 3 at the same time\)/);
-    assert.match(out, /b {2}b \(code-developer, until round > 2, 4 rounds at most\)/);
-    assert.match(out, /c {2}c \(for each of 2 items, workflow inner\)\n {5}c\.one {2}First \(run\)/);
+    assert.match(out, /a \(command, for each of \{l\}, 3 at the same time\)/);
+    assert.match(out, /b \(code-developer, until round > 2, 4 rounds at most\)/);
+    assert.match(out, /c \(for each of 2 items, workflow inner\)\n {6}└─ c\.one {2}First \(run\)/);
     made.write(".workflow/workflows/inner.yaml", `name: i\nsteps:\n  - { workflow: inner }\n`);
     assert.match(made.cox("run", "flow.yaml").err, /These workflows run each other: inner → inner/);
   });

@@ -1,4 +1,4 @@
-/** What a run would be: its tasks in the order in which they can start, and as a graph. */
+/** What a run would be: its steps as a tree, in the order in which they can start, and as a graph. */
 import type { Task } from "../../model/task.ts";
 import type { Vars } from "../../model/workflow.ts";
 import { graphOf } from "../../views/graph.ts";
@@ -8,6 +8,7 @@ import { estimateOf, estimateOfRun, type Estimate } from "../../workflow/estimat
 import { filledIn } from "../../machine/defaults.ts";
 import { done, type Outcome } from "./command.ts";
 import type { Context, Workspace } from "./context.ts";
+import { branchesOf, startsOf, stepOf, wavesOf } from "./run-waves.ts";
 import { innerSteps, shapeOf } from "./run-parts.ts";
 import { runsOnDisk } from "./runs-on-disk.ts";
 import { dollars, oneLine } from "./text.ts";
@@ -29,16 +30,23 @@ export function dryRun({ file, path }: NamedWorkflow, vars: Vars, { paint, works
   const of = ({ id }: Task) => estimates.get(id) ?? { of: null, n: 0, duration_ms: null, cost_usd: null };
   const whole = estimateOfRun(steps, of);
   const drawn = own ? graphOf([{ task: own, subtasks: steps }]) : { none: "There are no steps." };
-  const lines = waves.flatMap((wave, place) => [
-    `${place + 1}. ${wave.length > 1 ? `${wave.length} at the same time` : "alone"}`,
-    ...wave.flatMap((task) => {
-      const how = [task.execution.workflow?.call ? [] : task.agent, shapeOf(task)].flat(2).join(", ");
-      return [
-        `   ${paint("bold", stepOf(task))}  ${oneLine(task.title, 80)} ${paint("dim", `(${how}${inWords(of(task))})`)}`,
-        ...innerOf(task).map(({ id, title, kind }) => `     ${id}  ${oneLine(title, 80)} ${paint("dim", `(${kind})`)}`),
-      ];
-    }),
-  ]);
+  const told = (task: Task) => {
+    const how = [task.execution.workflow?.call ? [] : task.agent, shapeOf(task), startsOf(task, steps)].flat(2);
+    const title = task.title === stepOf(task) ? "" : `  ${oneLine(task.title, 80)}`;
+    return `${paint("bold", stepOf(task))}${title} ${paint("dim", `(${how.join(", ")}${inWords(of(task))})`)}`;
+  };
+  const lines = branchesOf(
+    waves.map((wave, place) => ({
+      text: `${place === 0 ? "at once" : "then"}${wave.length > 1 ? `, ${wave.length} at the same time` : ""}`,
+      below: wave.map((task) => ({
+        text: told(task),
+        below: innerOf(task).map(({ id, title, kind }) => ({
+          text: `${id}  ${oneLine(title, 80)} ${paint("dim", `(${kind})`)}`,
+          below: [],
+        })),
+      })),
+    })),
+  );
   const graph = "diagram" in drawn ? drawn.diagram : drawn.none;
   const text = [
     oneLine(file.name),
@@ -80,29 +88,6 @@ function wholeInWords({ duration_ms, cost_usd, known, n }: ReturnType<typeof est
   return `An estimate from ${n} earlier ${n === 1 ? "attempt" : "attempts"}: ${formatDuration(duration_ms)}, ${dollars(cost_usd)}${rest}.`;
 }
 
-const stepOf = ({ id, execution }: Task) => execution.workflow?.step ?? id;
-
 function needsOf({ relations }: Task, steps: readonly Task[]): string[] {
   return steps.filter(({ id }) => relations.dependencies.includes(id)).map(stepOf);
-}
-
-/** Steps that could start together: each wave needs something of the one before. */
-function wavesOf(steps: readonly Task[]): Task[][] {
-  const byId = new Map(steps.map((step) => [step.id, step]));
-  const depths = new Map<string, number>();
-  for (const first of steps) {
-    const open = [first];
-    for (let step = open.at(-1); step; step = open.at(-1)) {
-      const missing = step.relations.dependencies.filter((id) => !depths.has(id)).flatMap((id) => byId.get(id) ?? []);
-      if (missing.length > 0) {
-        open.push(...missing);
-        continue;
-      }
-      depths.set(step.id, Math.max(0, ...step.relations.dependencies.map((id) => (depths.get(id) ?? 0) + 1)));
-      open.pop();
-    }
-  }
-  const waves: Task[][] = [];
-  for (const step of steps) (waves[depths.get(step.id) ?? 0] ??= []).push(step);
-  return waves;
 }
