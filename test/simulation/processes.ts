@@ -52,7 +52,7 @@ export class Processes {
   /** A shell that waits for the daemon's command, and ends with it. */
   shell(): Process {
     const identity = {
-      bootId: `boot-${this.boots}`,
+      bootId: this.bootId,
       pid: ++this.pids,
       start: String(Math.floor(this.world.clock.now)),
     };
@@ -67,6 +67,10 @@ export class Processes {
     };
     this.all.add(process);
     return process;
+  }
+
+  get bootId(): string {
+    return `boot-${this.boots}`;
   }
 
   isAlive({ bootId, pid, start }: Identity): boolean {
@@ -99,6 +103,11 @@ export class Processes {
     });
     if (budget !== undefined && ending.costs > budget + ending.dearest)
       this.world.broken(`${task} cost $${ending.costs} with a budget of $${budget}: more than one call above it`);
+    if (!this.opens(process)) {
+      this.leave(process, { exit: "2" });
+      this.kill(process);
+      return;
+    }
     this.world.say(`agent ${task} a${env.COX_ATTEMPT} runs (${ending.how}, ${Math.round(ending.ms / 1000)} s)`);
     this.spent += ending.costs;
     if (ending.how === "hangs") {
@@ -115,7 +124,8 @@ export class Processes {
   private end(process: Process, ending: Ending): void {
     if (!process.alive) return;
     this.world.say(`agent ${process.task} ends (${ending.how})`);
-    this.leave(process, ending.stdout, ending.stderr, ending.code);
+    const exit = ending.code === undefined ? {} : { exit: String(ending.code) };
+    this.leave(process, { stdout: ending.stdout, stderr: ending.stderr, ...exit });
     if (ending.tells) this.told += ending.costs;
     if (ending.leavesChild) {
       const child = this.shell();
@@ -124,20 +134,26 @@ export class Processes {
     this.kill(process);
   }
 
-  /** What it printed and its exit code, as far as the disk takes them. */
-  private leave(process: Process, stdout: string, stderr: string, code: number | undefined): void {
+  /** As a shell does before the agent: whether the disk takes the files for what it prints. */
+  private opens(process: Process): boolean {
+    return this.leave(process, { stdout: "", stderr: "" }) === 2;
+  }
+
+  /** Into the run's folder: how many of the files the disk took. */
+  private leave({ runDir }: Process, files: { stdout?: string; stderr?: string; exit?: string }): number {
     const { disk } = this.world;
-    const put = (name: string, text: string) => {
+    let taken = 0;
+    for (const [name, text] of Object.entries(files)) {
       try {
-        const path = `${process.runDir}/${name}`;
-        disk.write(path, disk.find(path) ?? disk.create(path), Buffer.from(text));
+        const path = `${runDir}/${name}`;
+        const data = name === "exit" ? `${text}\n`.padEnd(7) + "\n" : text;
+        disk.write(path, disk.find(path) ?? disk.create(path), Buffer.from(data));
+        taken++;
       } catch {
         // The folder is gone, or the disk is full.
       }
-    };
-    put("stdout", stdout);
-    put("stderr", stderr);
-    if (code !== undefined) put("exit", `${code}\n`.padEnd(7) + "\n");
+    }
+    return taken;
   }
 
   /** A signal that it cannot ignore; with `politely`, one that it may answer by ending on its own. */
@@ -145,7 +161,7 @@ export class Processes {
     if (!process.alive) return;
     process.alive = false;
     this.all.delete(process);
-    if (politely && process.task && this.chance.is(0.5)) this.leave(process, "", "", 130);
+    if (politely && process.task && this.chance.is(0.5)) this.leave(process, { stdout: "", stderr: "", exit: "130" });
     process.gone?.();
   }
 

@@ -11,6 +11,10 @@ export function isAlive(identity: Identity): Promise<boolean> {
   return world().later(() => world().processes.isAlive(identity));
 }
 
+export async function isOfThisBoot({ bootId }: Identity): Promise<boolean> {
+  return bootId === world().processes.bootId;
+}
+
 export async function withMarker(): Promise<[]> {
   return [];
 }
